@@ -1,0 +1,57 @@
+# Everything runs in .venv, made here. Extra pip options, such as an index of CPU builds of torch,
+# go in PIP_ARGS: make run PIP_ARGS="--extra-index-url URL"
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt $(PIP_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format compile images clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.run  ## the whole pipeline on the bundled recordings, to a report page
+	$(BIN)/audiostyle run
+
+test: .venv/.dev tests/browser/node_modules/.installed  ## all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/.dev  ## format, lint, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev  ## put the code in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+compile: .venv/.run  ## the pipelines as YAML for a Kubeflow Pipelines cluster, in outputs/compiled
+	$(BIN)/audiostyle compile --out outputs/compiled
+
+images: .venv/.run  ## the four stages as container images (needs Docker)
+	deploy/build.sh
+
+clean:  ## remove what the other targets made
+	rm -rf .venv outputs tests/browser/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
+	$(PYTHON) -m venv .venv
+
+# Installed editable, so that import paths are file paths and a pull needs no new installation.
+.venv/.run: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing into .venv (some minutes, once)"
+	$(PIP) -e '.[pipeline]'
+	@touch $@
+
+.venv/.dev: .venv/.run
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+# axe-core, for the accessibility test of the report page; without npm that one test skips.
+tests/browser/node_modules/.installed: tests/browser/package-lock.json
+	@mkdir -p $(@D)
+	-@command -v npm >/dev/null && npm ci --silent --no-audit --no-fund --prefix tests/browser
+	@mkdir -p $(@D) && touch $@

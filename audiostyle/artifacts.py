@@ -1,0 +1,182 @@
+"""The on-disk formats in which stages hand work to each other: a folder, with a manifest beside its data.
+
+`manifest.json` names the format and its version, the configurations that made the data, and the
+SHA-256 of every other file. A reader refuses a format or version that it does not know and a
+file that is not what was written. Tensors are safetensors, tables JSON lines; nothing is pickled.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import Field, JsonValue
+
+from audiostyle.config import Config
+from audiostyle.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+
+SPECTROGRAM_SET = "audiostyle/spectrogram-set"
+CLASSIFIER = "audiostyle/classifier"
+STYLIZED_SET = "audiostyle/stylized-set"
+AUDIO_SET = "audiostyle/audio-set"
+
+# The versions that this release writes, and the only ones that it reads.
+VERSIONS = {SPECTROGRAM_SET: 1, CLASSIFIER: 1, STYLIZED_SET: 1, AUDIO_SET: 1}
+
+
+class Manifest(Config):
+    """What an artifact is and what it holds."""
+
+    format: str
+    version: int
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    files: dict[str, str] = Field(
+        default_factory=dict, description="relative POSIX path to SHA-256"
+    )
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact that was opened: its folder, and the manifest that it was checked against."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configurations recorded by the stage that wrote it."""
+        return self.manifest.config
+
+    def path(self, name: str) -> Path:
+        """Path of one of its files. Raises ArtifactError unless the manifest lists it."""
+        if name not in self.manifest.files:
+            raise ArtifactError(self.folder, f"{MANIFEST} lists no file {name!r}")
+        return self.folder / name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over configuration and content: equal for equal artifacts, wherever they lie."""
+        return digest_of(self.manifest.plain())
+
+
+@contextmanager
+def writing(folder: Path | str, format: str, config: dict[str, Any]) -> Iterator[Path]:
+    """Make an artifact: yields a temporary folder to fill, which becomes `folder` at the end.
+
+    An error inside leaves `folder` as it was. An artifact already there is replaced whole; any
+    other non-empty folder is refused with ArtifactError.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(folder, "is in the way: a file, where a folder is to be written")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise ArtifactError(folder, "is in the way: a folder with other files in it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
+        files = {
+            path.relative_to(temporary).as_posix(): file_digest(path)
+            for path in sorted(temporary.rglob("*"))
+            if path.is_file()
+        }
+        manifest = Manifest(format=format, version=VERSIONS[format], config=config, files=files)
+        write_text(temporary / MANIFEST, json.dumps(manifest.plain(), indent=1))
+        # Temporary files are private; what a stage hands on, the next one's user must read.
+        for path in (temporary, *temporary.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        if folder.exists():
+            # Two renames: a reader may find nothing for an instant, but never a mixture.
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.rename(old / "replaced")
+            temporary.rename(folder)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def opening(folder: Path | str, format: str) -> Artifact:
+    """Open an artifact and check it: format, version, and the hash of every file.
+
+    Raises ArtifactError that says which file is missing, damaged, or of an unknown format.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ArtifactError(folder, f"is not a folder with an {format} artifact")
+    if not path.is_file():
+        raise ArtifactError(folder, f"has no {MANIFEST}, so it is not an {format} artifact")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ArtifactError(path, f"is not JSON: {error}") from None
+    manifest = Manifest.parse(values, path)
+    if manifest.format != format:
+        raise ArtifactError(path, f"is of format {manifest.format!r}; {format!r} is needed")
+    if manifest.version != VERSIONS[format]:
+        raise ArtifactError(
+            path,
+            f"is {format} version {manifest.version}; this release reads version {VERSIONS[format]}",
+        )
+    for name, digest in manifest.files.items():
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts:
+            raise ArtifactError(path, f"lists a file outside the artifact: {name!r}")
+        if not (folder / name).is_file():
+            raise ArtifactError(folder / name, "is missing, though the manifest lists it")
+        if file_digest(folder / name) != digest:
+            raise ArtifactError(folder / name, "is damaged: its SHA-256 is not the manifest's")
+    return Artifact(folder, manifest)
+
+
+def file_digest(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file as a whole or not at all (temporary name, then rename)."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(path: Path | str, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as JSON lines."""
+    lines = [json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_table(path: Path | str) -> list[dict[str, Any]]:
+    """Read JSON lines. Raises ArtifactError naming the file and the line that is not a row."""
+    rows = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ArtifactError(path, f"line {number} is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise ArtifactError(path, f"line {number} is not an object: {line:.80}")
+        rows.append(row)
+    return rows

@@ -1,0 +1,137 @@
+"""Audio files in and out: decoding, resampling, encoding."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from audiostyle.errors import AudioError, InputError
+
+Samples = npt.NDArray[np.float32]
+
+# 80 dB below full scale: above the rounding noise of a 16-bit file of digital silence (-96 dB),
+# below anything that was recorded.
+SILENCE = 1e-4
+
+Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
+# What each format can hold; the formats that players everywhere open.
+_FORMATS: dict[str, tuple[str, ...]] = {
+    ".wav": ("PCM_16", "PCM_24", "FLOAT"),
+    ".flac": ("PCM_16", "PCM_24"),
+}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Decoded audio. samples: [channels, n] float32, nominally in [-1, 1]; sample_rate in Hz."""
+
+    samples: Samples
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.samples.shape[1] / self.sample_rate
+
+
+def read(path: Path | str) -> Recording:
+    """Decode WAV, FLAC, OGG, MP3, AIFF or whatever else libsndfile reads.
+
+    Raises AudioError where the file is missing, empty, corrupt, or holds values that are no numbers.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise AudioError(path, "does not exist")
+    if not path.is_file():
+        raise AudioError(path, "is not a file")
+    if path.stat().st_size == 0:
+        raise AudioError(path, "is empty (0 bytes)")
+    try:
+        # Shape [n, channels]; always two dimensions, so that mono is no special case.
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        detail = str(error.error_string).rstrip(".")
+        raise AudioError(path, f"cannot be decoded as audio: {detail}") from None
+    if not len(samples):
+        raise AudioError(path, "is empty (no samples)")
+    if not np.isfinite(samples).all():
+        raise AudioError(path, "holds samples that are not finite numbers")
+    return Recording(np.ascontiguousarray(samples.T), rate)
+
+
+def resample(recording: Recording, sample_rate: int) -> Recording:
+    """The recording at another sample rate (Hz), by soxr at high quality."""
+    if recording.sample_rate == sample_rate:
+        return recording
+    samples = soxr.resample(recording.samples.T, recording.sample_rate, sample_rate, quality="HQ")
+    return Recording(np.ascontiguousarray(samples.T), sample_rate)
+
+
+def mono(recording: Recording) -> Samples:
+    """Mean of the channels. Output: [n] float32."""
+    return recording.samples.mean(0, dtype=np.float32)
+
+
+def require_sound(recording: Recording, path: Path | str, *, seconds: float) -> Recording:
+    """Return the recording if it can be worked with, else raise AudioError naming `path`.
+
+    seconds: shortest length that is accepted.
+    """
+    if recording.seconds < seconds:
+        raise AudioError(
+            path, f"is too short: {recording.seconds:.3f} s, at least {seconds:.3f} s are needed"
+        )
+    peak = float(np.abs(recording.samples).max())
+    if peak < SILENCE:
+        level = f"{20 * np.log10(peak):.0f} dBFS" if peak else "all zeros"
+        raise AudioError(path, f"is silent (peak {level}, at least -80 dBFS is needed)")
+    return recording
+
+
+def write(
+    path: Path | str, samples: Samples, sample_rate: int, *, subtype: Subtype = "PCM_16"
+) -> None:
+    """Encode to WAV or FLAC, by the name's ending; atomic: a reader sees the whole file or none.
+
+    samples: [channels, n] or [n], float32 in [-1, 1]. sample_rate: Hz.
+    Raises InputError for another ending or subtype, and for values beyond full scale, which
+    an integer format would clip.
+    """
+    path = Path(path)
+    check_writable(path, subtype)
+    if not np.isfinite(samples).all():
+        raise InputError(f"{path}: the samples to write are not finite numbers")
+    peak = float(np.abs(samples).max(initial=0))
+    if peak > 1:
+        raise InputError(f"{path}: a peak of {peak:.3f} would be clipped; scale to 1 or less")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        soundfile.write(temporary, np.atleast_2d(samples).T, sample_rate, subtype=subtype)
+        # mkstemp makes files private; an output has the ordinary rights of a new file.
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def check_writable(path: Path | str, subtype: Subtype = "PCM_16") -> None:
+    """Raise InputError unless `path` ends in a format that `write` knows and that holds `subtype`."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise InputError(f"{path}: cannot write {suffix or 'a name without ending'}; use {', '.join(_FORMATS)}")
+    if subtype not in _FORMATS[suffix]:
+        raise InputError(f"{path}: {suffix} holds {', '.join(_FORMATS[suffix])}, not {subtype}")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

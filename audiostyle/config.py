@@ -1,0 +1,47 @@
+"""Configurations: frozen, validated objects with defaults that work, where an unknown key is an error."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from audiostyle.errors import InputError
+
+
+class Config(BaseModel):
+    """Base of every configuration. Values are checked on construction and cannot change after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: object, source: Path | str) -> Self:
+        """Build the configuration from plain values, e.g. of YAML, JSON or a kfp parameter.
+
+        Raises InputError that names `source`, each bad field, its value and what is accepted.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'top level'}: {e['msg'].lower()}"
+                f" (got {e['input']!r:.80})"
+                for e in error.errors(include_url=False)
+            )
+            raise InputError(f"{source}: {problems}") from None
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read the configuration from a YAML (or JSON) file. Raises InputError naming the file."""
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            detail = " ".join(str(error).split())
+            raise InputError(f"{path}: is not YAML: {detail}") from None
+        return cls.parse({} if values is None else values, path)
+
+    def plain(self) -> dict[str, Any]:
+        """Values as JSON can hold them, for manifests and parameters."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,226 @@
+"""The classifier: 4 convolution layers over the spectrogram, with named feature taps.
+
+One module serves both ends: `train` teaches it to tell classes apart, `stylize` reads its
+activations. It takes linear STFT magnitudes, so that gradients reach the spectrogram that is
+optimised; representation and normalisation are part of the model and travel with its weights.
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audiostyle.config import Config
+from audiostyle.errors import ArtifactError, InputError
+from audiostyle.spectrogram import SpectrogramConfig, filterbank
+
+TAPS = ("conv1", "conv2", "conv3", "conv4")
+
+# Power this far below the clip's mean is floor: 8 orders of magnitude are 80 dB, more than
+# 13 bits, less than what a lossy codec leaves of silence.
+FLOOR = 1e-8
+
+
+class NetworkConfig(Config):
+    """Shape of the classifier and of what it looks at."""
+
+    representation: Literal["linear", "mel", "log-frequency"] = Field(
+        "mel", description="frequency axis that the convolutions see; linear is the paper's"
+    )
+    bands: int = Field(96, ge=8, le=1024, description="bands of mel or log-frequency")
+    f_min: float = Field(40.0, gt=0, description="Hz, lower edge of the lowest band")
+    f_max: float = Field(10000.0, gt=0, description="Hz, upper edge of the highest band")
+    channels: tuple[int, int, int, int] = Field(
+        (24, 48, 96, 128), description="filters of the four convolution layers"
+    )
+    dropout: float = Field(0.3, ge=0, lt=1, description="before the last, linear layer")
+
+    @model_validator(mode="after")
+    def _bands_in_order(self) -> "NetworkConfig":
+        if self.f_min >= self.f_max:
+            raise ValueError(f"f_min {self.f_min} must be below f_max {self.f_max}")
+        if min(self.channels) < 1:
+            raise ValueError(f"channels {self.channels} must be positive")
+        return self
+
+
+class Classifier(nn.Module):
+    """Classifies spectrograms and gives out its activations.
+
+    `forward`: [batch, bins, frames] linear magnitude, float32 -> [batch, classes] logits.
+    """
+
+    filters: Tensor
+    band_mean: Tensor
+    band_scale: Tensor
+
+    def __init__(
+        self, network: NetworkConfig, spectrogram: SpectrogramConfig, class_names: Sequence[str]
+    ) -> None:
+        super().__init__()
+        if len(class_names) < 2:
+            raise InputError(f"class_names: two classes or more are needed (got {class_names!r})")
+        self.network = network
+        self.spectrogram = spectrogram
+        self.class_names = tuple(class_names)
+        if network.representation == "linear":
+            bands = spectrogram.bins
+            filters = torch.empty(0)
+        else:
+            bands = network.bands
+            filters = filterbank(
+                spectrogram, network.representation, bands, network.f_min, network.f_max
+            )
+        # Derived from the configuration, so it is no part of the weights.
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("band_mean", torch.zeros(bands))
+        self.register_buffer("band_scale", torch.ones(bands))
+        widths = (1, *network.channels)
+        # The first layer looks at 5 x 5 cells and at every second frame: most of the arithmetic
+        # is there, and 46 ms still resolve attacks. The kernel overlaps its stride, so that no
+        # frame is without a gradient when a spectrogram is optimised.
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(
+                before,
+                after,
+                kernel_size=3 if layer else 5,
+                stride=1 if layer else (1, 2),
+                padding=1 if layer else 2,
+                bias=False,
+            )
+            for layer, (before, after) in enumerate(pairwise(widths))
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in network.channels)
+        # Mean over the frames tells the texture, maximum the event; both, since which of the
+        # two tells the classes apart depends on the data set.
+        self.head = nn.Linear(2 * network.channels[-1], len(class_names))
+        self.dropout = nn.Dropout(network.dropout)
+
+    def represent(self, magnitude: Tensor) -> Tensor:
+        """Log power by band, relative to the clip's mean power.
+
+        So the same sound is the same to the network at any level.
+        Input: [batch, bins, frames] linear magnitude. Output: [batch, bands, frames].
+        """
+        if magnitude.ndim != 3 or magnitude.shape[1] != self.spectrogram.bins:
+            raise InputError(
+                f"magnitude: shape [batch, {self.spectrogram.bins}, frames] is needed"
+                f" (got {list(magnitude.shape)})"
+            )
+        power = magnitude.square()
+        if self.network.representation != "linear":
+            power = self.filters @ power
+        level = power.mean((1, 2), keepdim=True)
+        # The tiny constant keeps digital silence finite; in float32 power it is -200 dB.
+        return torch.log(power / (level + 1e-20) + FLOOR)
+
+    def normalise(self, represented: Tensor) -> Tensor:
+        """Subtract the training set's mean of each band, divide by its deviation."""
+        return (represented - self.band_mean[:, None]) / self.band_scale[:, None]
+
+    def activations(self, represented: Tensor, taps: Sequence[str] = TAPS) -> dict[str, Tensor]:
+        """Activations after the convolution, normalisation and rectifier of each named layer.
+
+        Input: output of `represent`. Output: name -> [batch, channels, bands', frames'], where
+        each layer halves both axes of the one before. Layers past the last tap are not computed.
+        """
+        unknown = set(taps) - set(TAPS)
+        if unknown:
+            raise InputError(f"taps: unknown {sorted(unknown)}; there are {', '.join(TAPS)}")
+        last = max(TAPS.index(tap) for tap in taps)
+        taken = {}
+        x = self.normalise(represented)[:, None]
+        for name, convolution, norm in zip(
+            TAPS[: last + 1], self.convolutions, self.norms, strict=False
+        ):
+            if name != TAPS[0]:
+                # ceil_mode keeps at least one frame of the shortest input.
+                x = functional.max_pool2d(x, 2, ceil_mode=True)
+            x = functional.relu(norm(convolution(x)))
+            if name in taps:
+                taken[name] = x
+        return taken
+
+    def features(self, magnitude: Tensor, taps: Sequence[str] = TAPS) -> dict[str, Tensor]:
+        """`activations` of a linear magnitude spectrogram [batch, bins, frames]."""
+        return self.activations(self.represent(magnitude), taps)
+
+    def classify(self, represented: Tensor) -> Tensor:
+        """Logits [batch, classes] of the output of `represent`."""
+        x = self.activations(represented, TAPS[-1:])[TAPS[-1]]
+        by_frame = x.mean(2)  # [batch, channels, frames']
+        pooled = torch.cat([by_frame.mean(-1), by_frame.amax(-1)], 1)
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
+
+    def forward(self, magnitude: Tensor) -> Tensor:
+        """Logits [batch, classes] of linear magnitudes [batch, bins, frames]."""
+        return self.classify(self.represent(magnitude))
+
+
+class _Description(Config):
+    """network.json: what it takes to build the module that the weights fit."""
+
+    network: NetworkConfig
+    spectrogram: SpectrogramConfig
+    class_names: tuple[str, ...]
+
+
+def save(model: Classifier, folder: Path) -> None:
+    """Write `network.json` and `weights.safetensors` into a folder."""
+    description = _Description(
+        network=model.network, spectrogram=model.spectrogram, class_names=model.class_names
+    )
+    (folder / "network.json").write_text(json.dumps(description.plain(), indent=1), "utf-8")
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    safetensors.torch.save_file(weights, folder / "weights.safetensors")
+
+
+def load(folder: Path, device: torch.device | str = "cpu") -> Classifier:
+    """Read what `save` wrote, in evaluation mode.
+
+    Raises ArtifactError naming the file where it is damaged, or where keys or shapes are not
+    exactly those of the network that it describes.
+    """
+    path = folder / "network.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(path, f"cannot be read: {error}") from None
+    description = _Description.parse(values, path)
+    model = Classifier(description.network, description.spectrogram, description.class_names)
+    path = folder / "weights.safetensors"
+    try:
+        weights = safetensors.torch.load_file(path, device="cpu")
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ArtifactError(path, f"is not safetensors: {error}") from None
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise ArtifactError(path, f"does not fit network.json: {detail}") from None
+    bad = [n for n, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
+    if bad:
+        raise ArtifactError(path, f"holds values that are not finite in {', '.join(bad)}")
+    return model.eval().to(device)
+
+
+def device_of(choice: str = "auto") -> torch.device:
+    """The device to compute on. choice: auto (a GPU where there is one), cpu, cuda, cuda:1 …"""
+    if choice == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(choice)
+    except RuntimeError:
+        raise InputError(f"device: {choice!r} is not auto, cpu or cuda[:N]") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device: {choice!r} asked for, but there is no usable GPU")
+    return device

@@ -1,0 +1,129 @@
+"""Short-time Fourier analysis and what both of its ends must agree on."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from audiostyle.config import Config
+from audiostyle.errors import InputError
+
+Window = Literal["hann", "hamming", "blackman"]
+
+
+class SpectrogramConfig(Config):
+    """How audio becomes a spectrogram. Travels inside every artifact, so that no stage guesses.
+
+    Frames are centred on multiples of the hop, with zeros beyond both ends: librosa's defaults.
+    """
+
+    sample_rate: int = Field(22050, ge=4000, le=192000, description="in Hz")
+    n_fft: int = Field(2048, ge=64, le=32768, description="samples in a frame; even")
+    hop_length: int = Field(512, ge=1, description="samples between frames; at most half of n_fft")
+    window: Window = Field("hann", description="periodic analysis window")
+    clip_seconds: float = Field(3.0, gt=0, le=600, description="length of a training clip")
+
+    @model_validator(mode="after")
+    def _invertible(self) -> "SpectrogramConfig":
+        if self.n_fft % 2:
+            raise ValueError(f"n_fft {self.n_fft} must be even")
+        # With less overlap than one half, the windows leave gaps that no inverse can fill.
+        if self.hop_length * 2 > self.n_fft:
+            raise ValueError(f"hop_length {self.hop_length} must be at most n_fft/2")
+        if self.clip_samples < self.n_fft:
+            raise ValueError(f"clip_seconds {self.clip_seconds} is shorter than one frame")
+        return self
+
+    @property
+    def bins(self) -> int:
+        """Frequency bins, 0 Hz to Nyquist."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples in one clip."""
+        return round(self.clip_seconds * self.sample_rate)
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames in one clip."""
+        return 1 + self.clip_samples // self.hop_length
+
+
+def window_of(config: SpectrogramConfig, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The periodic analysis window. Output: [n_fft], float32."""
+    make = {
+        "hann": torch.hann_window,
+        "hamming": torch.hamming_window,
+        "blackman": torch.blackman_window,
+    }[config.window]
+    return make(config.n_fft, periodic=True, device=device)
+
+
+def stft(samples: torch.Tensor, config: SpectrogramConfig) -> torch.Tensor:
+    """Short-time Fourier transform.
+
+    Input: [..., n] float32, n >= 1. Output: [..., bins, 1 + n // hop_length] complex64.
+
+    >>> stft(torch.zeros(2, 22050), SpectrogramConfig()).shape
+    torch.Size([2, 1025, 44])
+    """
+    if not samples.shape[-1]:
+        raise InputError("samples: an empty signal has no spectrogram")
+    flat = samples.reshape(-1, samples.shape[-1])
+    spectrum = torch.stft(
+        flat,
+        config.n_fft,
+        config.hop_length,
+        window=window_of(config, samples.device),
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )
+    return spectrum.reshape(*samples.shape[:-1], *spectrum.shape[-2:])
+
+
+def magnitude(samples: torch.Tensor, config: SpectrogramConfig) -> torch.Tensor:
+    """Magnitude of the short-time Fourier transform, linear.
+
+    Input: [..., n] float32. Output: [..., bins, frames] float32, >= 0.
+    """
+    return stft(samples, config).abs()
+
+
+def filterbank(
+    config: SpectrogramConfig,
+    scale: Literal["mel", "log-frequency"],
+    bands: int,
+    f_min: float,
+    f_max: float,
+) -> torch.Tensor:
+    """Triangular bands that gather STFT power, spaced evenly in mel (O'Shaughnessy) or octaves.
+
+    f_min, f_max in Hz: edges of the lowest and highest band. Every band weighs its bins so that
+    they sum to one: a band reads the mean power around its centre, whatever its width, so a
+    band narrower than the bin spacing reads the interpolated bin rather than nothing.
+    Output: [bands, bins], float32.
+    """
+    if not 0 < f_min < f_max <= config.sample_rate / 2:
+        raise InputError(
+            f"f_min, f_max: need 0 < f_min < f_max <= {config.sample_rate / 2} Hz"
+            f" (got {f_min}, {f_max})"
+        )
+    limits = torch.tensor([f_min, f_max], dtype=torch.float64)
+    if scale == "mel":
+        low, high = 2595 * torch.log10(1 + limits / 700)
+        edges = 700 * (10 ** (torch.linspace(low, high, bands + 2, dtype=torch.float64) / 2595) - 1)
+    else:
+        low, high = torch.log2(limits)
+        edges = 2 ** torch.linspace(low, high, bands + 2, dtype=torch.float64)
+    spacing = config.sample_rate / config.n_fft
+    bins = torch.arange(config.bins, dtype=torch.float64) * spacing
+    centre = edges[1:-1, None]
+    # At least one bin spacing wide on either side, so that no triangle falls between two bins.
+    left = torch.minimum(edges[:-2, None], centre - spacing)
+    right = torch.maximum(edges[2:, None], centre + spacing)
+    rising = (bins - left) / (centre - left)
+    falling = (right - bins) / (right - centre)
+    weights = torch.minimum(rising, falling).clamp_min(0)
+    return (weights / weights.sum(1, keepdim=True)).float()

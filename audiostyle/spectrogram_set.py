@@ -1,0 +1,141 @@
+"""The spectrogram set: labelled magnitude spectrograms, written by preprocess, read by train.
+
+`clips.jsonl` has a row a clip, in order; `magnitudes-NNNNN.safetensors` hold the clips, some
+hundreds in each, as one tensor `magnitude` [n, bins, frames] float32; `failures.jsonl` names the
+files that could not be used and why.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from audiostyle import artifacts
+from audiostyle.errors import ArtifactError
+from audiostyle.spectrogram import SpectrogramConfig
+
+# 128 clips of 3 s make some 70 MB: large enough to read at disk speed, small enough to hold.
+SHARD = 128
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled recording of a data set. path: relative to the data set's root."""
+
+    path: str
+    label: str
+    split: str
+    group: str
+    sha256: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be used."""
+
+    path: str
+    reason: str
+
+
+def write(
+    folder: Path | str,
+    spectrogram: SpectrogramConfig,
+    data: dict[str, Any],
+    results: Iterable[tuple[Clip, Tensor] | Failure],
+) -> None:
+    """Write a spectrogram set from a stream of results, holding one shard in memory.
+
+    data: what is recorded of the data set (name, licence …). Each tensor: [bins, frames] float32.
+    """
+    config = {"spectrogram": spectrogram.plain(), "data": data}
+    clips: list[Clip] = []
+    failures: list[Failure] = []
+    with artifacts.writing(folder, artifacts.SPECTROGRAM_SET, config) as temporary:
+
+        def good() -> Iterator[Tensor]:
+            for result in results:
+                if isinstance(result, Failure):
+                    failures.append(result)
+                else:
+                    clips.append(result[0])
+                    yield result[1]
+
+        stream = good()
+        number = 0
+        while shard := list(islice(stream, SHARD)):
+            safetensors.torch.save_file({"magnitude": torch.stack(shard)}, temporary / _shard(number))
+            number += 1
+        artifacts.write_table(temporary / "clips.jsonl", map(asdict, clips))
+        artifacts.write_table(temporary / "failures.jsonl", map(asdict, failures))
+
+
+@dataclass(frozen=True)
+class SpectrogramSet:
+    """A spectrogram set that was opened. Magnitudes are read when asked for."""
+
+    artifact: artifacts.Artifact
+    spectrogram: SpectrogramConfig
+    clips: tuple[Clip, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Labels, sorted: their order is the order of the classifier's outputs."""
+        return tuple(sorted({clip.label for clip in self.clips}))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over content and configuration."""
+        return self.artifact.digest
+
+    def where(self, split: str) -> Tensor:
+        """Indices of the clips of a split. Output: [n] int64."""
+        return torch.tensor([i for i, c in enumerate(self.clips) if c.split == split], dtype=torch.long)
+
+    def labels(self) -> Tensor:
+        """Class of every clip, as an index into `class_names`. Output: [n] int64."""
+        index = {name: i for i, name in enumerate(self.class_names)}
+        return torch.tensor([index[clip.label] for clip in self.clips], dtype=torch.long)
+
+    def shards(self) -> Iterator[Tensor]:
+        """All magnitudes in order, one shard at a time: [n, bins, frames] float32."""
+        seen = 0
+        number = 0
+        while seen < len(self.clips):
+            path = self.artifact.path(_shard(number))
+            try:
+                magnitude = safetensors.torch.load_file(path)["magnitude"]
+            except (KeyError, safetensors.SafetensorError) as error:
+                raise ArtifactError(path, f"holds no magnitudes: {error}") from None
+            if magnitude.ndim != 3 or magnitude.shape[1] != self.spectrogram.bins:
+                raise ArtifactError(
+                    path,
+                    f"magnitude has shape {list(magnitude.shape)};"
+                    f" [clips, {self.spectrogram.bins}, frames] is needed",
+                )
+            seen += len(magnitude)
+            number += 1
+            yield magnitude
+
+
+def read(folder: Path | str) -> SpectrogramSet:
+    """Open a spectrogram set. Raises ArtifactError where it is none, or damaged."""
+    artifact = artifacts.opening(folder, artifacts.SPECTROGRAM_SET)
+    path = artifact.path("clips.jsonl")
+    try:
+        clips = tuple(Clip(**row) for row in artifacts.read_table(path))
+    except TypeError as error:
+        raise ArtifactError(path, f"has a row that is no clip: {error}") from None
+    config = SpectrogramConfig.parse(artifact.config.get("spectrogram"), folder)
+    return SpectrogramSet(artifact, config, clips)
+
+
+def _shard(number: int) -> str:
+    return f"magnitudes-{number:05d}.safetensors"

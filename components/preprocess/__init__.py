@@ -1,0 +1,1 @@
+"""Stage 1: a labelled data set becomes a spectrogram set."""

@@ -1,0 +1,1 @@
+"""Stage 3: content and style recordings become stylised spectrograms."""

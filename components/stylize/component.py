@@ -1,0 +1,33 @@
+"""The kfp face of the stylize stage."""
+
+from kfp import dsl
+
+
+@dsl.component(base_image="audiostyle/stylize", install_kfp_package=False)
+def stylize(
+    classifier: dsl.Input[dsl.Model],
+    stylized: dsl.Output[dsl.Artifact],
+    pairs: str,
+    config: dict = {},  # noqa: B006, kfp reads the default from the signature
+    model_name: str = "",
+    pairs_version: str = "",
+) -> None:
+    """Stylise pairs of recordings: the content of one, the style of the other.
+
+    Args:
+        classifier: The classifier whose activations are matched.
+        stylized: The stylised set.
+        pairs: CSV with the columns id, content, style and optionally target.
+        config: Settings of the stage; the defaults are used for what is not there.
+        model_name: What to call the classifier, e.g. its registry URI.
+        pairs_version: Anything that changes when the pairs do, so that the cache is missed then.
+    """
+    from audiostyle.command import task
+    from components.stylize.pairs import read_pairs
+    from components.stylize.stylize import stylize
+    from components.stylize.transfer import StylizeConfig
+
+    with task():
+        settings = StylizeConfig.parse(config, "config of stylize")
+        stylize(read_pairs(pairs), classifier.path, stylized.path, settings, model_name)
+        stylized.metadata["pairs_version"] = pairs_version

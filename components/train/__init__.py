@@ -1,0 +1,1 @@
+"""Stage 2: a spectrogram set becomes a classifier, tracked and registered."""

@@ -1,0 +1,143 @@
+"""Augmentation of spectrograms: what differs between recordings of one class without changing it.
+
+All of it works on a batch of log powers by band, where a filter is an addition, a room a decay
+along time, and a change of tuning a shift along the bands; so it costs little and runs where the
+batch is. Input and output: [batch, bands, frames] float32, natural log of power.
+"""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from audiostyle.config import Config
+
+
+class AugmentationConfig(Config):
+    """How strongly. Zero turns a kind off."""
+
+    crop: float = Field(
+        0.5, gt=0, le=1, description="share of a clip that is looked at, at a random place"
+    )
+    filter_db: float = Field(6.0, ge=0, description="dB, deviation of a random smooth equaliser")
+    room: float = Field(0.5, ge=0, le=1, description="share of clips that get a reverberant tail")
+    noise: float = Field(0.5, ge=0, le=1, description="share of clips that get coloured noise")
+    tuning: float = Field(1.0, ge=0, description="bands, largest shift along the band axis")
+    masks: int = Field(1, ge=0, description="time and band masks each (SpecAugment, Park 2019)")
+    mixup: float = Field(0.2, ge=0, description="alpha of the Beta distribution (Zhang 2018)")
+
+
+def augment(x: Tensor, config: AugmentationConfig, random: torch.Generator) -> Tensor:
+    """Apply every kind of augmentation but mixup to a batch."""
+    x = _crop(x, config.crop, random)
+    if config.tuning:
+        x = _tune(x, config.tuning, random)
+    if config.room:
+        x = _reverberate(x, config.room, random)
+    if config.filter_db:
+        x = _filter(x, config.filter_db, random)
+    if config.noise:
+        x = _add_noise(x, config.noise, random)
+    for _ in range(config.masks):
+        x = _mask(_mask(x, 1, random), 2, random)
+    return x
+
+
+def mix(
+    x: Tensor, targets: Tensor, alpha: float, random: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mixup: each clip is blended with another, its target likewise.
+
+    targets: [batch, classes] probabilities. The blend is of log powers, which is a cross-fade in
+    level rather than a sum of sounds; it regularises as well and stays in the range of the data.
+    """
+    if not alpha:
+        return x, targets
+    beta = torch.distributions.Beta(alpha, alpha)
+    # Drawn by inversion from our own generator, since distributions take none: seeds then decide.
+    uniform = torch.rand(len(x), generator=random, device=x.device)
+    share = _beta_quantile(beta, uniform)
+    other = torch.randperm(len(x), generator=random, device=x.device)
+    weight = share[:, None]
+    return (
+        x * weight[..., None] + x[other] * (1 - weight[..., None]),
+        targets * weight + targets[other] * (1 - weight),
+    )
+
+
+def _beta_quantile(beta: torch.distributions.Beta, uniform: Tensor) -> Tensor:
+    """Quantiles of a symmetric Beta by its numeric distribution function on a fine grid."""
+    grid = torch.linspace(0, 1, 513, device=uniform.device)[1:-1]
+    density = beta.log_prob(grid).exp()
+    cumulative = density.cumsum(0) / density.sum()
+    return grid[torch.searchsorted(cumulative, uniform).clamp_max(len(grid) - 1)]
+
+
+def _uniform(n: int, low: float, high: float, x: Tensor, random: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(n, generator=random, device=x.device)
+
+
+def _crop(x: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """A stretch of each clip at its own random place, running on from end to start."""
+    start = torch.randint(x.shape[2], (len(x), 1), generator=random, device=x.device)
+    length = max(1, round(share * x.shape[2]))
+    frame = (start + torch.arange(length, device=x.device)) % x.shape[2]  # [batch, length]
+    return x.gather(2, frame[:, None].expand(-1, x.shape[1], -1))
+
+
+def _tune(x: Tensor, bands: float, random: torch.Generator) -> Tensor:
+    """Shift by a fraction of bands, interpolating between neighbours."""
+    place = torch.arange(x.shape[1], device=x.device) + _uniform(len(x), -bands, bands, x, random)[:, None]
+    place = place.clamp(0, x.shape[1] - 1)
+    low = place.floor().long()
+    part = (place - low)[..., None]
+    below = x.gather(1, low[..., None].expand_as(x))
+    above = x.gather(1, (low + 1).clamp_max(x.shape[1] - 1)[..., None].expand_as(x))
+    return below + part * (above - below)
+
+
+def _reverberate(x: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """Add an exponential tail to the power, decaying by 60 dB in about 0.2 to 1.5 s."""
+    # Decay a frame of 23 ms, in nepers of power; the tail's strength against the direct sound.
+    decay = _uniform(len(x), 0.2, 1.6, x, random)[:, None, None]
+    strength = _uniform(len(x), 0.02, 0.3, x, random)[:, None, None]
+    strength = strength * (_uniform(len(x), 0, 1, x, random)[:, None, None] < share)
+    time = torch.arange(x.shape[2], device=x.device)
+    lag = time - time[:, None]  # [from, to]
+    kernel = strength * torch.exp(-decay * lag) * (lag > 0) + (lag == 0)
+    return (x.exp() @ kernel).clamp_min(1e-9).log()
+
+
+def _filter(x: Tensor, deviation: float, random: torch.Generator) -> Tensor:
+    """Random equaliser: normal gains at 6 points along the bands, cubic in between."""
+    points = torch.randn(len(x), 1, 6, 1, generator=random, device=x.device)
+    curve = functional.interpolate(
+        points, size=(x.shape[1], 1), mode="bicubic", align_corners=True
+    )[:, 0]
+    nepers = deviation * 0.2302585  # dB to natural log of power
+    return x + nepers * curve
+
+
+def _add_noise(x: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """Stationary noise of random slope, 25 to 60 dB below the clip's mean power."""
+    level = -_uniform(len(x), 25, 60, x, random) * 0.2302585
+    slope = _uniform(len(x), -3, 0, x, random)
+    silent = _uniform(len(x), 0, 1, x, random) >= share
+    level = level.masked_fill(silent, -100.0)
+    along = torch.linspace(0, 1, x.shape[1], device=x.device)
+    floor = (level[:, None] + slope[:, None] * along)[..., None]
+    # The power of a noise's spectrogram is exponentially distributed in every cell; averaging
+    # over a band narrows it. One draw of it keeps the floor from being a flat colour.
+    grain = torch.rand(x.shape, generator=random, device=x.device) * 0.7
+    return torch.logaddexp(x, floor + grain)
+
+
+def _mask(x: Tensor, axis: int, random: torch.Generator) -> Tensor:
+    """Replace a stretch of up to an eighth of an axis by the clip's mean."""
+    n = x.shape[axis]
+    width = _uniform(len(x), 0, n / 8, x, random)[:, None]
+    start = _uniform(len(x), 0, 1, x, random)[:, None] * (n - width)
+    place = torch.arange(n, device=x.device)
+    inside = (place >= start) & (place < start + width)  # [batch, n]
+    inside = inside[:, None] if axis == 2 else inside[..., None]
+    return torch.where(inside, x.mean((1, 2), keepdim=True), x)

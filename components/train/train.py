@@ -1,0 +1,89 @@
+"""The train stage: spectrogram set in, classifier out."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiostyle import artifacts, network, spectrogram_set
+from audiostyle.errors import InputError
+from audiostyle.network import Classifier
+from audiostyle.spectrogram_set import SpectrogramSet
+from components.train.evaluation import measure, probabilities
+from components.train.fit import Examples, TrainConfig, fit, standardise
+
+log = logging.getLogger(__name__)
+
+
+def train(data: Path | str, out: Path | str, config: TrainConfig) -> dict[str, Any]:
+    """Train a classifier on a spectrogram set and write it; returns its metrics.
+
+    The training split teaches, the validation split decides when to stop, and the test split is
+    looked at once, at the end. Raises InputError where a split is empty, ArtifactError where
+    `data` is no spectrogram set.
+    """
+    clips = spectrogram_set.read(data)
+    for split in spectrogram_set.SPLITS:
+        if not len(clips.where(split)):
+            raise InputError(f"{data}: has no {split} clips, so nothing can be trained and told")
+    device = network.device_of(config.device)
+    torch.manual_seed(config.seed)
+    model = Classifier(config.network, clips.spectrogram, clips.class_names)
+    # Channels last is the layout that convolutions run fastest in, on CPU and GPU alike.
+    model = model.to(device, memory_format=torch.channels_last)
+    represented = _represent(model, clips)
+    labels = clips.labels()
+    examples = {
+        split: Examples(represented[clips.where(split)], labels[clips.where(split)])
+        for split in spectrogram_set.SPLITS
+    }
+    standardise(model, examples["train"].represented)
+    progress = fit(model, examples["train"], examples["validation"], config)
+    test = examples["test"]
+    probability = probabilities(model, test.represented)
+    metrics = {
+        "test": measure(test.labels.numpy(), probability.numpy(), clips.class_names),
+        "history": progress.history,
+        "best_epoch": progress.best_epoch,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "clips": {split: len(e.labels) for split, e in examples.items()},
+    }
+    about = {"train": config.plain(), "data": clips.artifact.config, "data_digest": clips.digest}
+    with artifacts.writing(out, artifacts.CLASSIFIER, about) as temporary:
+        network.save(model, temporary)
+        artifacts.write_text(temporary / "metrics.json", json.dumps(metrics, indent=1))
+        # Kept clip by clip, so that a later model can be compared on the very same clips.
+        held_out = clips.where("test").tolist()
+        artifacts.write_table(
+            temporary / "predictions.jsonl",
+            (
+                {
+                    "path": clips.clips[index].path,
+                    "sha256": clips.clips[index].sha256,
+                    "label": clips.clips[index].label,
+                    "predicted": clips.class_names[int(p.argmax())],
+                    "confidence": float(p.max()),
+                }
+                for index, p in zip(held_out, probability, strict=True)
+            ),
+        )
+    log.info(
+        "train: test accuracy %.3f on %d clips (chance %.3f), best epoch %d of %d",
+        metrics["test"]["accuracy"],
+        metrics["test"]["clips"],
+        metrics["test"]["chance"],
+        progress.best_epoch,
+        len(progress.history),
+    )
+    return metrics
+
+
+@torch.inference_mode()
+def _represent(model: Classifier, clips: SpectrogramSet) -> Tensor:
+    """What the network sees of every clip, [n, bands, frames]: ten times smaller than the
+    magnitudes with bands, so that a set of thousands stays in memory while they do not."""
+    device = next(model.parameters()).device
+    return torch.cat([model.represent(shard.to(device)).cpu() for shard in clips.shards()])

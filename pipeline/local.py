@@ -1,0 +1,73 @@
+"""Running a pipeline on this machine: kfp.local, every task a subprocess of this environment."""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp import local
+
+from audiostyle.command import ERROR_FILE
+from audiostyle.errors import AudiostyleError, InputError
+
+
+def run(pipeline: Any, arguments: dict[str, Any], workspace: Path) -> Mapping[str, Any]:
+    """Run a pipeline built with `images.local_of`; returns its outputs by name.
+
+    A task whose code, inputs and settings are those of an earlier run is not run again.
+    workspace: where outputs of tasks, and kfp's cache of them, are kept.
+    Raises the error of the stage that failed: InputError or AudiostyleError.
+    """
+    workspace.mkdir(parents=True, exist_ok=True)
+    local.init(
+        runner=local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(workspace / "pipeline"),
+        raise_on_error=True,
+        enable_caching=True,
+    )
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # kfp warns at compilation that parameters of pipelines have mutable defaults: its own way.
+        warnings.simplefilter("ignore")
+        error_file = Path(folder) / "error.json"
+        os.environ[ERROR_FILE] = str(error_file)
+        # Lines of a task appear when they are written, not when its buffer is full.
+        os.environ["PYTHONUNBUFFERED"] = "1"
+        try:
+            outputs: Mapping[str, Any] = pipeline(**arguments).outputs
+        except RuntimeError as error:
+            raise _told(error_file) or AudiostyleError(f"pipeline: {error}") from None
+        finally:
+            del os.environ[ERROR_FILE]
+    return outputs
+
+
+def _told(error_file: Path) -> AudiostyleError | None:
+    """The error that the failed task left, if it could explain itself."""
+    if not error_file.is_file():
+        return None
+    told = json.loads(error_file.read_text(encoding="utf-8"))
+    kind = InputError if told["exit_code"] == InputError.exit_code else AudiostyleError
+    return kind(told["message"])
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over names and contents of a folder's files: what the cache knows the data by."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(json.dumps([path.relative_to(folder).as_posix(), content]).encode())
+    return digest.hexdigest()
+
+
+def show(made: Path, link: Path) -> Path:
+    """Let a link with a name that stays point at the newest result; returns the link."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.symlink_to(made.resolve(), target_is_directory=True)
+    temporary.replace(link)
+    return link

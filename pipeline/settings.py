@@ -1,0 +1,31 @@
+"""Settings of every stage in one file, as a person writes them for `--config`."""
+
+from pathlib import Path
+from typing import Any
+
+from audiostyle.config import Config
+from components.preprocess.preprocess import PreprocessConfig
+from components.reconstruct.reconstruct import ReconstructConfig
+from components.stylize.transfer import StylizeConfig
+from components.train.fit import TrainConfig
+from components.train.gate import GateConfig
+
+
+class Settings(Config):
+    """One section a stage; what is left out has its default."""
+
+    preprocess: PreprocessConfig = PreprocessConfig()
+    train: TrainConfig = TrainConfig()
+    gate: GateConfig = GateConfig()
+    stylize: StylizeConfig = StylizeConfig()
+    reconstruct: ReconstructConfig = ReconstructConfig()
+
+    def arguments(self, *sections: str) -> dict[str, Any]:
+        """Arguments of a pipeline: `SECTION_config` to the values of these sections (or all)."""
+        values = self.plain()
+        return {f"{name}_config": values[name] for name in sections or values}
+
+
+def load(path: Path | None) -> Settings:
+    """Read a YAML file of settings; the defaults without one. Raises InputError naming the file."""
+    return Settings.load(path) if path else Settings()

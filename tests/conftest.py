@@ -1,0 +1,101 @@
+"""Recordings and artifacts that several tests use. All are made here; nothing outside is needed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiostyle.audio import Samples
+
+ROOT = Path(__file__).resolve().parent.parent
+RATE = 22050
+
+
+def tone(
+    frequency: float = 440.0,
+    *,
+    seconds: float = 3.0,
+    rate: int = RATE,
+    harmonics: int = 1,
+    decay: float = 0.0,
+    level: float = 0.3,
+) -> Samples:
+    """Harmonics of falling strength under an exponential decay (1/s). Output: [n] float32."""
+    t = np.arange(round(seconds * rate)) / rate
+    wave = sum(np.sin(2 * np.pi * frequency * k * t) / k for k in range(1, harmonics + 1))
+    wave = wave * np.exp(-decay * t)
+    return (level * wave / np.abs(wave).max()).astype(np.float32)
+
+
+def noise(*, seconds: float = 3.0, rate: int = RATE, level: float = 0.2, seed: int = 0) -> Samples:
+    """White noise. Output: [n] float32."""
+    random = np.random.default_rng(seed)
+    return (level * random.standard_normal(round(seconds * rate))).clip(-1, 1).astype(np.float32)
+
+
+# Three classes that a small network tells apart in seconds, in any pitch.
+_CLASSES = {
+    "bell": lambda pitch, seed: tone(pitch * 2, harmonics=3, decay=6),
+    "reed": lambda pitch, seed: tone(pitch, harmonics=15),
+    "wind": lambda pitch, seed: noise(seed=seed) * np.float32(0.5) + tone(pitch, level=0.02),
+}
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three classes with train, validation and test folders, 18 clips."""
+    root = tmp_path_factory.mktemp("data")
+    counts = {"train": 3, "validation": 1, "test": 2}
+    for label, make in _CLASSES.items():
+        number = 0
+        for split, count in counts.items():
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for _ in range(count):
+                number += 1
+                pitch = 200 * 2 ** (number / 7)
+                soundfile.write(folder / f"{label}{number}.wav", make(pitch, number), RATE)
+    return root
+
+
+@pytest.fixture(scope="session")
+def spectrograms(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The spectrogram set of `data`."""
+    from components.preprocess.preprocess import PreprocessConfig, preprocess
+
+    out = tmp_path_factory.mktemp("spectrograms") / "set"
+    preprocess(data, out, PreprocessConfig())
+    return out
+
+
+@pytest.fixture(scope="session")
+def classifier(spectrograms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small classifier trained on `spectrograms`."""
+    from components.train.train import train
+
+    out = tmp_path_factory.mktemp("classifier") / "model"
+    train(spectrograms, out, small_training())
+    return out
+
+
+def small_training(**changes: object) -> "TrainConfig":  # noqa: F821
+    """Settings that train in a second or two."""
+    from components.train.fit import TrainConfig
+
+    values = {"network": {"bands": 32, "channels": (4, 8, 8, 8)}, "epochs": 4, "batch": 4}
+    return TrainConfig.parse({**values, **changes}, "test")
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of two pairs: mono with a target, and stereo at another rate and length."""
+    root = tmp_path_factory.mktemp("pairs")
+    melody = np.concatenate([tone(f, seconds=0.5, harmonics=8, decay=3) for f in (220, 330, 440)])
+    soundfile.write(root / "a.wav", melody, RATE)
+    soundfile.write(root / "b.flac", tone(262, seconds=2, harmonics=3), RATE)
+    soundfile.write(root / "c.wav", np.concatenate([tone(f, seconds=0.5) for f in (220, 330, 440)]), RATE)
+    left = tone(440, seconds=1.234, rate=44100, harmonics=4)
+    soundfile.write(root / "d.wav", np.stack([left, left * 0.25], 1), 44100, subtype="FLOAT")
+    (root / "pairs.csv").write_text("id,content,style,target\nmono,a.wav,b.flac,c.wav\nstereo,d.wav,b.flac,\n")
+    return root / "pairs.csv"
