@@ -1,0 +1,1 @@
+"""Measurements of audiostyle beside what one would use instead; each a module, run with -m."""

@@ -1,0 +1,1 @@
+"""Stage 4: stylised spectrograms become audio, and a report page."""

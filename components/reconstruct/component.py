@@ -1,0 +1,38 @@
+"""The kfp face of the reconstruct stage."""
+
+from kfp import dsl
+
+
+@dsl.component(base_image="audiostyle/reconstruct", install_kfp_package=False)
+def reconstruct(
+    stylized: dsl.Input[dsl.Artifact],
+    classifier: dsl.Input[dsl.Model],
+    audio: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+    config: dict = {},  # noqa: B006, kfp reads the default from the signature
+    registration: dict = {},  # noqa: B006
+) -> None:
+    """Turn stylised spectrograms into recordings and a report page.
+
+    Args:
+        stylized: The stylised set.
+        classifier: The classifier, whose training is told on the page.
+        audio: The audio set: recordings and report.html.
+        report: The report as one page, for the cluster's UI.
+        metrics: Its headline figures.
+        config: Settings of the stage; the defaults are used for what is not there.
+        registration: What the registry says of the classifier.
+    """
+    from pathlib import Path
+
+    from audiostyle.command import task
+    from components.reconstruct.reconstruct import ReconstructConfig, reconstruct
+    from components.reconstruct.report import embedded_html
+
+    with task():
+        settings = ReconstructConfig.parse(config, "config of reconstruct")
+        figures = reconstruct(stylized.path, audio.path, settings, classifier.path, registration)
+        for name, value in figures.items():
+            metrics.log_metric(name, value)
+        Path(report.path).write_text(embedded_html(Path(audio.path)), encoding="utf-8")

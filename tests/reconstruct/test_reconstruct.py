@@ -1,0 +1,115 @@
+"""The stage turns spectrograms into recordings that are the content's in every outer respect."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiostyle import artifacts, audio, stylized_set
+from audiostyle.errors import ArtifactError, InputError
+from components.reconstruct.measures import log_mel_distance, measures
+from components.reconstruct.reconstruct import ReconstructConfig, level, publish, reconstruct
+from components.stylize.pairs import read_pairs
+from components.stylize.stylize import stylize
+from components.stylize.transfer import StylizeConfig
+
+
+@pytest.fixture(scope="module")
+def stylized(pairs: Path, classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("stylized") / "set"
+    # Without any weight on style the spectrogram stays the content's: what comes out is known.
+    config = StylizeConfig(iterations=1, style_weight=0, learning_rate=1e-9)
+    stylize(read_pairs(pairs), classifier, out, config)
+    return out
+
+
+QUICK = ReconstructConfig(iterations=16)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"format": "flac", "subtype": "PCM_24"}, {"subtype": "FLOAT"}]
+)
+def test_outputs_are_the_contents_in_every_outer_respect(
+    stylized: Path, pairs: Path, changes: dict[str, str], tmp_path: Path
+) -> None:
+    config = ReconstructConfig.parse({"iterations": 16, **changes}, "test")
+    reconstruct(stylized, tmp_path / "out", config)
+    for name, content in (("mono", "a.wav"), ("stereo", "d.wav")):
+        path = tmp_path / "out" / f"{name}.{config.format}"
+        assert soundfile.info(path).subtype == config.subtype
+        result, before = audio.read(path), audio.read(pairs.parent / content)
+        assert result.samples.shape == before.samples.shape
+        assert result.sample_rate == before.sample_rate
+        assert np.abs(result.samples).max() <= 1
+        rms = [np.sqrt(np.mean(np.square(x.samples))) for x in (result, before)]
+        assert rms[0] == pytest.approx(rms[1], rel=0.02)
+        assert log_mel_distance(result, before) < 3  # dB: heard as the same
+
+
+def test_same_input_same_bytes(stylized: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        reconstruct(stylized, tmp_path / name, QUICK)
+    digests = {artifacts.opening(tmp_path / n, artifacts.AUDIO_SET).digest for n in "ab"}
+    assert len(digests) == 1
+
+
+def test_page_and_figures(stylized: Path, classifier: Path, tmp_path: Path) -> None:
+    told = {"name": "m", "version": "3", "verdict": "promote", "reason": "first version"}
+    figures = reconstruct(stylized, tmp_path / "out", QUICK, classifier, told)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "first version" in page
+    assert {"test accuracy", "chance"} <= set(figures)
+    rows = {r["id"]: r for r in artifacts.read_table(tmp_path / "out" / "items.jsonl")}
+    assert "gain" in rows["mono"]
+    assert "gain" not in rows["stereo"]  # it has no target
+    # A copy of the content has no gain, up to what phase retrieval does.
+    assert rows["mono"]["gain"] == pytest.approx(0, abs=0.15)
+
+
+def test_measures_of_copies(pairs: Path) -> None:
+    content, target = (audio.read(pairs.parent / f"{n}.wav") for n in "ac")
+    assert measures(content, content, target)["gain"] == pytest.approx(0)
+    assert measures(target, content, target)["gain"] == pytest.approx(1)
+    louder = audio.Recording(content.samples * 3, content.sample_rate)
+    assert log_mel_distance(louder, content) == pytest.approx(0, abs=1e-3)
+    assert measures(content, content, None) == {}
+
+
+def test_level_is_kept_short_of_clipping() -> None:
+    wave = np.sin(np.linspace(0, 100, 1000, dtype=np.float32))[None]
+    assert np.sqrt(np.mean(np.square(level(wave, 0.1)))) == pytest.approx(0.1)
+    assert np.abs(level(wave, 5.0)).max() == pytest.approx(10 ** (-1 / 20))
+    assert not level(np.zeros((1, 10), np.float32), 0.1).any()
+
+
+def test_what_cannot_be_written_is_refused_first(stylized: Path, tmp_path: Path) -> None:
+    config = ReconstructConfig(format="flac", subtype="FLOAT")
+    with pytest.raises(InputError, match=r"\.flac holds"):
+        reconstruct(stylized, tmp_path / "out", config)
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_input_is_named(stylized: Path, classifier: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="stylized-set' is needed"):
+        reconstruct(classifier, tmp_path / "out", QUICK)
+    item = stylized_set.read(stylized).items[0]
+    path = stylized / "items" / f"{item.id}.safetensors"
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before[:-1])
+        with pytest.raises(ArtifactError, match=rf"{item.id}\.safetensors: is damaged"):
+            reconstruct(stylized, tmp_path / "out", QUICK)
+    finally:
+        path.write_bytes(before)
+
+
+def test_publish_leaves_other_files_alone(stylized: Path, tmp_path: Path) -> None:
+    reconstruct(stylized, tmp_path / "made", QUICK)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    publish(tmp_path / "made", out)
+    assert {"mine.txt", "mono.wav", "stereo.wav", "report.html"} <= {p.name for p in out.iterdir()}
+    publish(tmp_path / "made", tmp_path, {"mono.wav": "one.wav"})
+    assert (tmp_path / "one.wav").read_bytes() == (out / "mono.wav").read_bytes()

@@ -1,0 +1,343 @@
+"""The report folder: what is written, what is refused, whether the pictures show the physics."""
+
+import hashlib
+import io
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from audiostyle.audio import Recording
+from audiostyle.errors import ArtifactError, AudioError, InputError
+from components.reconstruct import pictures
+from components.reconstruct.charts import confusion, line_chart
+from components.reconstruct.item_view import flatten, number, pair_up
+from components.reconstruct.report import (
+    Item,
+    Training,
+    embedded_html,
+    headline_metrics,
+    write_report,
+)
+
+RATE = 16_000
+EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(2)> '&"
+
+TRAINING = Training(
+    history=[
+        {
+            "epoch": e,
+            "train_loss": 2 / e,
+            "validation_loss": 3 / e,
+            "validation_accuracy": 1 - 1 / e,
+        }
+        for e in range(1, 6)
+    ],
+    class_names=["flute", "organ", EVIL],
+    confusion=[[8, 2, 0], [1, 9, 0], [3, 3, 4]],
+    accuracy={"test accuracy": 0.7, "chance": 1 / 3},
+    verdict={"verdict": "promote", "reason": "better than the champion", "champion": 0.65},
+    model={"name": "ear", "version": "7"},
+)
+
+
+def tone(hertz: float, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
+    return np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate).astype(np.float32)
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "elsewhere" / "tone.wav"
+    path.parent.mkdir()
+    soundfile.write(path, 0.5 * tone(440), RATE)
+    return path
+
+
+class Page(HTMLParser):
+    """Elements of a page as (tag, attributes)."""
+
+    def __init__(self, path_or_text: Path | str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        text = path_or_text.read_text() if isinstance(path_or_text, Path) else path_or_text
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag, attribute):
+        return [a[attribute] for t, a in self.elements if t == tag and attribute in a]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
+
+
+def test_same_input_same_bytes_and_nothing_left_over(tmp_path, wav):
+    items = [
+        Item(f"item {i}", {"content": wav, "result": wav}, {"d": float(i)}, {"total": [3.0, 1.0]})
+        for i in range(3)
+    ]
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        assert write_report(folder, items, TRAINING, title="T") == folder / "report.html"
+    first = digests(folders[0])
+    assert first == digests(folders[1])
+    write_report(folders[0], items, TRAINING, title="T")  # over itself
+    assert digests(folders[0]) == first
+    assert sorted({name.split("/")[0] for name in first}) == [
+        "media", "pictures", "report-embedded.html", "report.html",
+    ]  # fmt: skip
+    # One recording, used six times: one copy.
+    assert sum(name.startswith("media/") for name in first) == 1
+
+
+def test_audio_inside_is_linked_and_outside_is_copied(tmp_path, wav):
+    folder = tmp_path / "report"
+    inside = folder / "audio" / "50 % of #1 'a\"b?.wav"
+    inside.parent.mkdir(parents=True)
+    soundfile.write(inside, tone(220), RATE)
+    before = wav.read_bytes(), inside.read_bytes()
+    write_report(folder, [Item("x", {"content": wav, "result": inside})], None, title="T")
+    content, result = Page(folder / "report.html").all("audio", "src")
+    assert unquote(result) == f"./audio/{inside.name}"
+    assert content.startswith("./media/tone-")
+    assert (folder / content).read_bytes() == before[0]
+    assert (wav.read_bytes(), inside.read_bytes()) == before
+    assert len(list((folder / "media").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype"), [("a.aiff", "PCM_16"), ("a.wav", "DOUBLE"), ("a.au", "FLOAT")]
+)
+def test_what_browsers_cannot_play_becomes_flac(tmp_path, name, subtype):
+    samples = np.stack([0.9 * tone(300), 0.5 * tone(500)], 1)
+    soundfile.write(tmp_path / name, samples, RATE, subtype=subtype)
+    # Inside the folder, and yet not linked as it is.
+    write_report(tmp_path, [Item("x", {"result": tmp_path / name})], None, title="T")
+    (url,) = Page(tmp_path / "report.html").all("audio", "src")
+    assert url.startswith("./media/a-")
+    assert url.endswith(".flac")
+    heard, rate = soundfile.read(tmp_path / url)
+    assert rate == RATE
+    np.testing.assert_allclose(heard, samples, atol=2**-15)
+
+
+def test_names_are_text_and_never_markup(tmp_path, wav):
+    item = Item(
+        EVIL, {"content": wav}, {EVIL: 1.0}, {EVIL: [2.0, 1.0]}, {EVIL: {EVIL: EVIL}, "n": 1}
+    )
+    other = Item("other", {"content": wav})
+    write_report(tmp_path, [item, other], TRAINING, title=EVIL, subtitle=EVIL, model={EVIL: EVIL})
+    for text, scripts in (
+        ((tmp_path / "report.html").read_text(), 1),
+        (embedded_html(tmp_path), 0),
+    ):
+        page = Page(text)
+        assert sum(tag == "script" for tag, _ in page.elements) == scripts
+        assert not [a for _, a in page.elements if any(name.startswith("on") for name in a)]
+        assert "x" not in page.all("img", "src")
+        assert page.text.count(EVIL) >= 4
+    # No style attribute either: the content security policy would drop it.
+    assert not Page(tmp_path / "report.html").all("svg", "style")
+
+
+def test_pages_of_fifty(tmp_path, wav):
+    items = [Item(f"i{n}", {"result": wav}) for n in range(1, 102)]
+    write_report(tmp_path, items, None, title="T")
+    assert {p.name for p in tmp_path.glob("report*.html")} == {
+        "report.html", "report-2.html", "report-3.html", "report-embedded.html",
+    }  # fmt: skip
+    rows = [h for h in Page(tmp_path / "report.html").all("a", "href") if "#item-" in h]
+    assert len(rows) == 101
+    assert (rows[49], rows[50], rows[100]) == (
+        "#item-50", "report-2.html#item-51", "report-3.html#item-101",
+    )  # fmt: skip
+    assert Page(tmp_path / "report-3.html").all("article", "id") == ["item-101"]
+
+    write_report(tmp_path, items[:3], None, title="T")
+    assert not list(tmp_path.glob("report-[0-9]*.html")), "pages of the longer report are gone"
+
+
+def test_missing_and_broken_audio_is_named(tmp_path, wav):
+    gone = tmp_path / "gone.wav"
+    with pytest.raises(AudioError, match=r"gone\.wav.*style of item 'x'"):
+        write_report(tmp_path / "r", [Item("x", {"style": gone})], None, title="T")
+    gone.write_bytes(b"RIFF but no sound")
+    with pytest.raises(AudioError, match=r"gone\.wav.*decoded"):
+        write_report(tmp_path / "r", [Item("x", {"style": gone})], None, title="T")
+    assert not (tmp_path / "r" / "report.html").exists()
+
+
+def test_bad_input_says_what_would_do(tmp_path, wav):
+    def write(items, training=None):
+        write_report(tmp_path / "r", items, training, title="T")
+
+    with pytest.raises(InputError, match="two items have the id 'x'"):
+        write([Item("x", {"result": wav}), Item("x", {"result": wav})])
+    with pytest.raises(
+        InputError, match="'vocals'; known roles are content, style, result, target"
+    ):
+        write([Item("x", {"vocals": wav})])
+    with pytest.raises(InputError, match="no audio"):
+        write([Item("x", {})])
+    with pytest.raises(InputError, match=r"rows of \[1\] counts; 2 class names need 2 rows"):
+        write([], Training(class_names=["a", "b"], confusion=[[1]]))
+    with pytest.raises(ArtifactError, match=r"report-embedded\.html"):
+        embedded_html(tmp_path)
+
+
+def test_embedded_page_needs_no_file(tmp_path, wav):
+    items = [
+        Item(f"i{n}", dict.fromkeys(("content", "style", "result", "target"), wav), {"d": 1.0})
+        for n in range(60)
+    ]
+    write_report(tmp_path, items, TRAINING, title="Title", subtitle="Sub")
+    text = embedded_html(tmp_path)
+    page = Page(text)
+    assert all(src.startswith("data:image/webp") for src in page.all("img", "src"))
+    assert not page.all("a", "href")
+    assert not [tag for tag, _ in page.elements if tag in ("audio", "script", "iframe")]
+    for said in ("Title", "70.0 %", "33.3 %", "promote", "first 50 of 60 items"):
+        assert said in page.text
+    assert len(text) < 500_000
+
+
+def test_a_training_alone_and_items_alone(tmp_path, wav):
+    write_report(tmp_path / "t", [], TRAINING, title="T")
+    assert "Confusion matrix of 3 classes" in (tmp_path / "t/report.html").read_text()
+    write_report(
+        tmp_path / "i", [Item("x", {"result": wav})], None, title="T", model={"name": "m7"}
+    )
+    text = Page(tmp_path / "i/report.html").text
+    assert "m7" in text
+    assert "Training" not in text
+    write_report(tmp_path / "e", [], Training(), title="T")
+
+
+def test_headline_metrics_are_finite(wav):
+    items = [
+        Item(str(i), {"result": wav}, {"d": v}) for i, v in enumerate((1.0, math.nan, 4.0, 9.0))
+    ]
+    items.append(Item("n", {"result": wav}, {"never": math.inf}))
+    assert headline_metrics(items, TRAINING) == {
+        "items": 5.0, "median d": 4.0, "test accuracy": 0.7, "chance": pytest.approx(1 / 3),
+    }  # fmt: skip
+
+
+def row_of(hertz: float, highest: float) -> float:
+    low = pictures.lowest(highest)
+    return (pictures.ROWS - 1) * (1 - math.log(hertz / low) / math.log(highest / low))
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100])
+@pytest.mark.parametrize("hertz", [110, 1000, 3000])
+def test_a_tone_is_a_line_at_its_frequency_whatever_the_rate(rate, hertz):
+    recording = Recording(np.stack([tone(hertz, 1.0, rate)] * 2), rate)
+    levels = pictures.levels(recording, 22_050)
+    assert levels.shape[0] == pictures.ROWS
+    middle = levels[:, levels.shape[1] // 2]
+    # To a row, or to half a bin of the analysis where rows lie closer than bins.
+    half_bin = 0.5 / pictures.WINDOW_SECONDS
+    reach = max(1, row_of(hertz, 22_050) - row_of(hertz + half_bin, 22_050))
+    assert abs(int(middle.argmax()) - row_of(hertz, 22_050)) <= reach + 0.5
+    # A sine of full scale is 0 dB. Between two bins it is up to 1.4 dB lower (Hann), and a band
+    # that holds the whole line up to 1.8 dB higher.
+    assert -1.5 < middle.max() < 1.9
+    # Above the recording's own Nyquist frequency there is nothing.
+    above = int(row_of(rate / 2, 22_050)) - 1
+    assert rate == 44_100 or np.all(np.isneginf(levels[:above]))
+
+
+def test_a_click_is_at_its_time_in_a_long_clip():
+    samples = np.zeros((1, 100 * RATE), np.float32)
+    samples[0, 75 * RATE] = 1
+    levels = pictures.levels(Recording(samples, RATE), RATE / 2)
+    assert levels.shape == (pictures.ROWS, pictures.COLUMNS)
+    assert abs(int(levels.max(0).argmax()) - 750) <= 1
+
+
+def test_one_colour_scale_for_all_pictures_of_an_item():
+    loud = pictures.levels(Recording(tone(1000)[None], RATE), RATE / 2)
+    soft = loud - 40
+    top = pictures.loudest([soft, loud])
+    assert top == loud.max()
+
+    def brightest(levels: np.ndarray) -> float:
+        with Image.open(io.BytesIO(pictures.encode(levels, top))) as image:
+            assert image.size == (levels.shape[1], pictures.ROWS)
+            return float(np.asarray(image.convert("L")).max())
+
+    assert brightest(loud) > brightest(soft) + 60
+    silent = pictures.levels(Recording(np.zeros((1, RATE), np.float32), RATE), RATE / 2)
+    assert pictures.loudest([silent]) == 0
+    assert brightest(silent) < 5
+
+
+def test_a_clip_shorter_than_the_window_has_a_picture(tmp_path):
+    soundfile.write(tmp_path / "short.wav", tone(500)[:20], RATE)
+    soundfile.write(tmp_path / "one.wav", tone(500)[:1], RATE)
+    audio = {"content": tmp_path / "short.wav", "result": tmp_path / "one.wav"}
+    assert write_report(tmp_path / "r", [Item("x", audio)], None, title="T").exists()
+
+
+def test_ticks_lie_inside_and_are_round():
+    assert [t.label for t in pictures.frequency_ticks(22_050)] == ["100", "300", "1k", "3k", "10k"]
+    for seconds in (0.001, 0.7, 5, 59, 61, 4000, 90_000):
+        ticks = pictures.time_ticks(seconds)
+        assert 2 <= len(ticks) <= 6
+        assert ticks[0].at == 0
+        assert ticks[-1].at <= 96
+    assert [t.label for t in pictures.time_ticks(150)] == ["0:00", "0:30", "1:00", "1:30", "2:00"]
+
+
+def test_line_chart_scales_and_leaves_gaps():
+    chart = line_chart({"a": [1.0, math.nan, 100.0], "b": [10.0]}, x_name="x", logarithmic=True)
+    a, b = chart.lines
+    assert a.path == "M0 170L0 170M340 0L340 0"
+    assert b.path == "M0 85L0 85", "a lone point is a dot"
+    assert (a.first, a.last, a.lowest, a.highest) == (1, 100, 1, 100)
+    assert [(t.at, t.label) for t in chart.y_ticks] == [(170, "1"), (85, "10"), (0, "100")]
+    assert not line_chart({"a": [0.0, 1.0]}, x_name="x", logarithmic=True).logarithmic
+    assert line_chart({"a": [math.nan], "b": []}, x_name="x") is None
+    assert line_chart({"a": [5.0] * 9}, x_name="x").lines[0].path.startswith("M0 85")
+    long = line_chart({"a": list(range(10_000))}, x_name="x").lines[0].path
+    assert long.count("L") < 300
+    assert long.endswith("L340 0.02")
+
+
+def test_confusion_tells_recall_and_the_usual_mistake():
+    flute, organ, empty = confusion(
+        ["flute", "organ", "none"], [[6, 3, 1], [0, 5, 0], [0, 0, 0]]
+    ).rows
+    assert (flute.recall, flute.mistaken_for, flute.mistaken) == (0.6, "organ", 3)
+    assert (organ.recall, organ.mistaken_for) == (1, "")
+    assert math.isnan(empty.recall)
+    assert [cell.share for cell in flute.cells] == [0.6, 0.3, 0.1]
+
+
+def test_numbers_and_settings_as_text():
+    shown = {8.1234: "8.12", 0.0: "0", 12.0: "12", 123.456: "123.5", 4320: "4,320", -0.5: "−0.500",
+             0.000123: "0.00012", 1e-7: "1e-07", math.nan: "n/a", -math.inf: "n/a"}  # fmt: skip
+    assert {value: number(value) for value in shown} == shown
+    assert flatten({"a": {"b": 0.1, "c": [1, 2]}, "d": True}) == {
+        "a.b": "0.1",
+        "a.c": "1, 2",
+        "d": "True",
+    }
+    pairs, singles = pair_up({"d of the result to T": 1.0, "d of the content to T": 2.0, "e": 3.0})
+    assert pairs == [("d to T", 2.0, 1.0)]
+    assert singles == {"e": 3.0}

@@ -1,0 +1,283 @@
+"""The report page as a person meets it: opened from disk in a headless Chromium."""
+
+import math
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from components.reconstruct.report import Item, Training, embedded_html, write_report
+
+pytestmark = pytest.mark.browser
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+AXE = Path(__file__).parents[1] / "browser/node_modules/axe-core/axe.min.js"
+RATE = 22_050
+EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not executable:
+        pytest.skip("no chromium on the PATH (apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """An open page, and what it did that it should not have."""
+
+    page: "playwright.Page"
+    complaints: list[str] = field(default_factory=list)
+
+    def wait_for(self, expression: str, seconds: float = 60) -> None:
+        # Playwright's own wait_for_function evaluates strings inside the page, which the page's
+        # content security policy forbids.
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"still not: {expression}"
+            self.page.wait_for_timeout(50)
+
+    def wait_for_players(self) -> list[float]:
+        self.wait_for(
+            "[...document.querySelectorAll('audio')].every(a => a.duration > 0 || a.error)"
+        )
+        return self.page.evaluate("[...document.querySelectorAll('audio')].map(a => a.duration)")
+
+
+@pytest.fixture
+def visit(chromium):
+    contexts = []
+
+    def open_page(path: Path, viewport=WIDE, scheme="light", **options) -> Visit:
+        context = chromium.new_context(viewport=viewport, color_scheme=scheme, **options)
+        contexts.append(context)
+        page = context.new_page()
+        visit = Visit(page)
+
+        def request(r):
+            if not r.url.startswith(("file:", "data:")):
+                visit.complaints.append(f"network request: {r.url}")
+
+        def failed(r):
+            # A player that only wants the duration stops reading a longer file once it has it.
+            if not (r.resource_type == "media" and r.failure == "net::ERR_ABORTED"):
+                visit.complaints.append(f"failed: {r.url} {r.failure}")
+
+        page.on("request", request)
+        page.on("requestfailed", failed)
+        page.on("console", lambda m: visit.complaints.append(f"console {m.type}: {m.text}"))
+        page.on("pageerror", lambda e: visit.complaints.append(f"error: {e}"))
+        page.on("dialog", lambda d: (visit.complaints.append("a dialog"), d.dismiss()))
+        page.goto(path.resolve().as_uri())
+        return visit
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def sweep(path: Path, seconds: float = 1.0, channels: int = 1, **options) -> Path:
+    at = np.arange(round(seconds * RATE)) / RATE
+    samples = 0.5 * np.sin(2 * np.pi * (200 + 1500 * at / seconds) * at)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.stack([samples] * channels, 1), RATE, **options)
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """Four items in every format that there may be, and a training."""
+    source = tmp_path_factory.mktemp("source")
+    folder = tmp_path_factory.mktemp("report 100 % of #1")
+    formats = [
+        sweep(source / "a.wav"),
+        sweep(source / "b.wav", 0.3, 2, subtype="FLOAT"),
+        sweep(source / "c.wav", subtype="PCM_24"),
+        sweep(source / "d.flac", channels=2),
+        sweep(source / "e.ogg"),
+        sweep(source / "f.mp3"),
+        sweep(source / "g.aiff", 2.0),
+        sweep(source / "h.wav", subtype="DOUBLE"),
+        sweep(source / "i.opus", format="OGG", subtype="VORBIS"),
+        sweep(folder / "audio" / "50 % 'ä' #2?.wav"),
+        sweep(source / "k.wav", channels=6),
+        sweep(source / "l.flac", 0.05),
+    ]
+    roles = ("content", "style", "result", "target")
+    ids = ["flute as organ", EVIL, "voice 10", "voice 9"]
+    distances = [5.0, math.nan, 12.0, 7.5]
+    items = [
+        Item(
+            id=name,
+            audio={
+                role: formats[(3 * i + j) % len(formats)]
+                for j, role in enumerate(roles[: 4 - i % 2])
+            },
+            measures={
+                "distance of the result to the target (dB)": distance,
+                "distance of the content to the target (dB)": 14.0,
+                "loudness (LUFS)": -23.0 - i,
+            },
+            losses={
+                "total": [9.0, 3.0, 0.1],
+                "content": [4.0, 2.0, 0.05],
+                "style": [5.0, 1.0, 0.05],
+            },
+            settings={"method": "gatys", "seed": i, EVIL: EVIL},
+        )
+        for i, (name, distance) in enumerate(zip(ids, distances, strict=True))
+    ]
+    training = Training(
+        history=[
+            {"epoch": e, "train_loss": 2 / e, "validation_loss": 3 / e,
+             "train_accuracy": 1 - 0.8 / e, "validation_accuracy": 1 - 0.9 / e}
+            for e in range(1, 9)
+        ],
+        class_names=["flute", "organ", "voice"],
+        confusion=[[8, 2, 0], [1, 9, 0], [3, 3, 4]],
+        accuracy={"test accuracy": 0.7, "chance": 1 / 3},
+        verdict={"verdict": "hold", "reason": "below the champion", "champion": 0.72},
+        model={"name": "ear", "version": "7", "digest": "0123456789abcdef" * 4},
+    )  # fmt: skip
+    return write_report(folder, items, training, title="Sweeps", subtitle="made for the test")
+
+
+def test_every_player_decodes_and_nothing_leaves_the_machine(report, visit):
+    opened = visit(report)
+    durations = opened.wait_for_players()
+    assert len(durations) == 14
+    assert all(duration is not None and duration > 0 for duration in durations), durations
+    # Pictures are lazy: come near, so that each is fetched and decoded.
+    opened.page.evaluate("for (const i of document.images) i.loading = 'eager'")
+    opened.wait_for("[...document.images].every(i => i.complete)")
+    assert opened.page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+    assert opened.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_no_serious_accessibility_violation(report, visit, scheme, viewport):
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed (npm ci --prefix tests/browser)")
+    embedded = report.parent / "embedded-copy.html"
+    embedded.write_text(embedded_html(report.parent))
+    for path in (report, embedded):
+        opened = visit(path, viewport, scheme)
+        opened.page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+        opened.page.evaluate(AXE.read_text())
+        found = opened.page.evaluate("axe.run()")
+        assert len(found["passes"]) > 10
+        serious = [
+            (v["id"], [node["html"] for node in v["nodes"]])
+            for v in found["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+        assert opened.complaints == []
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_nothing_sticks_out_sideways(report, visit, viewport):
+    page = visit(report, viewport).page
+    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    tops = page.evaluate(
+        "[...document.querySelectorAll('#item-1 .card')].map(c => c.getBoundingClientRect().top)"
+    )
+    assert len(set(tops)) == (1 if viewport is WIDE else 4), "in a row, or stacked"
+
+
+def shown(page) -> list[str]:
+    return page.locator("table.index tbody th").all_inner_texts()
+
+
+def test_search_and_sort_with_the_keyboard(report, visit):
+    opened = visit(report)
+    page = opened.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.type("VOICE gatys")
+    assert shown(page) == ["voice 10", "voice 9"]
+    assert page.get_by_role("status").inner_text() == "2 of 4 items"
+    page.keyboard.type("zzz")
+    assert shown(page) == []
+    assert page.get_by_role("status").inner_text() == "None of 4 items match"
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.press("Delete")
+    assert len(shown(page)) == 4
+
+    page.keyboard.press("Tab")  # the table's scrolling region
+    page.keyboard.press("Tab")  # its first heading
+    page.keyboard.press("Enter")
+    assert page.get_by_role("columnheader", name="Item").get_attribute("aria-sort") == "ascending"
+    assert shown(page)[-2:] == ["voice 9", "voice 10"], "as people order numbers"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert shown(page) == ["flute as organ", "voice 9", "voice 10", EVIL]
+    page.keyboard.press("Enter")
+    assert shown(page) == ["voice 10", "voice 9", "flute as organ", EVIL], (
+        "what has no value is last"
+    )
+    assert page.locator("[aria-sort]").count() == 1
+    assert opened.complaints == []
+
+
+def test_one_player_at_a_time_and_a_playhead_that_follows(report, visit):
+    opened = visit(report)
+    opened.wait_for_players()
+    page = opened.page
+    first, second = page.locator("#item-3 .card").nth(0), page.locator("#item-3 .card").nth(1)
+    first.locator(".image").click(position={"x": 5, "y": 20})
+    opened.wait_for("document.querySelector('#item-3 audio').currentTime > 0.05")
+    assert first.locator(".playhead").get_attribute("visibility") == "visible"
+    second.locator(".image").click(position={"x": 5, "y": 20})
+    opened.wait_for("document.querySelector('#item-3 audio').paused")
+    assert opened.complaints == []
+
+
+def test_it_reads_without_scripts(report, visit):
+    opened = visit(report, java_script_enabled=False)
+    assert len(shown(opened.page)) == 4
+    assert not opened.page.locator("#search").is_visible()
+    assert opened.page.locator("audio").count() == 14
+
+
+@pytest.mark.slow
+def test_two_thousand_items(tmp_path, visit):
+    source = sweep(tmp_path / "s.wav", 0.05)
+    items = [
+        Item(f"clip {i}", {"result": source}, {"loss": float(i * 7 % 2000)}) for i in range(2000)
+    ]
+    opened = visit(write_report(tmp_path / "report", items, None, title="Many"))
+    page = opened.page
+    status = page.get_by_role("status")
+    assert status.inner_text() == "1 to 50 of 2,000 items"
+    assert len(shown(page)) == 50
+    page.get_by_role("button", name="Next fifty").click()
+    assert status.inner_text() == "51 to 100 of 2,000 items"
+    page.get_by_role("button", name="loss").press("Enter")
+    assert shown(page)[0] == "clip 0"
+    assert status.inner_text() == "1 to 50 of 2,000 items"
+    assert len(opened.wait_for_players()) == 50
+    page.get_by_label("Search", exact=True).fill("clip 1777")
+    page.get_by_role("link", name="clip 1777").press("Enter")
+    page.wait_for_url("**/report-36.html#item-1778")
+    assert page.locator(":target h3").inner_text() == "clip 1777"
+    assert all(duration > 0 for duration in opened.wait_for_players())
+    assert opened.complaints == []
