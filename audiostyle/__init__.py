@@ -1,1 +1,1 @@
-"""What the stages of audiostyle share: spectrograms, audio files, the network, artifacts, the registry."""
+"""What the stages share: spectrograms, audio files, the network, artifacts, the registry."""

@@ -1,4 +1,4 @@
-"""The on-disk formats in which stages hand work to each other: a folder, with a manifest beside its data.
+"""The formats in which stages hand work to each other: a folder, with a manifest beside its data.
 
 `manifest.json` names the format and its version, the configurations that made the data, and the
 SHA-256 of every other file. A reader refuses a format or version that it does not know and a
@@ -126,7 +126,8 @@ def opening(folder: Path | str, format: str) -> Artifact:
     if manifest.version != VERSIONS[format]:
         raise ArtifactError(
             path,
-            f"is {format} version {manifest.version}; this release reads version {VERSIONS[format]}",
+            f"is {format} version {manifest.version};"
+            f" this release reads version {VERSIONS[format]}",
         )
     for name, digest in manifest.files.items():
         pure = PurePosixPath(name)

@@ -37,13 +37,14 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Duration."""
-        return self.samples.shape[1] / self.sample_rate
+        return int(self.samples.shape[1]) / self.sample_rate
 
 
 def read(path: Path | str) -> Recording:
     """Decode WAV, FLAC, OGG, MP3, AIFF or whatever else libsndfile reads.
 
-    Raises AudioError where the file is missing, empty, corrupt, or holds values that are no numbers.
+    Raises AudioError where the file is missing, empty or corrupt, or holds values that are no
+    numbers.
     """
     path = Path(path)
     if not path.exists():
@@ -75,7 +76,8 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
 
 def mono(recording: Recording) -> Samples:
     """Mean of the channels. Output: [n] float32."""
-    return recording.samples.mean(0, dtype=np.float32)
+    mixed: Samples = recording.samples.mean(0, dtype=np.float32)
+    return mixed
 
 
 def require_sound(recording: Recording, path: Path | str, *, seconds: float) -> Recording:
@@ -111,7 +113,9 @@ def write(
     if peak > 1:
         raise InputError(f"{path}: a peak of {peak:.3f} would be clipped; scale to 1 or less")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, temporary = tempfile.mkstemp(
+        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+    )
     os.close(handle)
     try:
         soundfile.write(temporary, np.atleast_2d(samples).T, sample_rate, subtype=subtype)
@@ -123,10 +127,12 @@ def write(
 
 
 def check_writable(path: Path | str, subtype: Subtype = "PCM_16") -> None:
-    """Raise InputError unless `path` ends in a format that `write` knows and that holds `subtype`."""
+    """Raise InputError unless `path` ends in a format that `write` knows and holds `subtype`."""
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
-        raise InputError(f"{path}: cannot write {suffix or 'a name without ending'}; use {', '.join(_FORMATS)}")
+        raise InputError(
+            f"{path}: cannot write {suffix or 'a name without ending'}; use {', '.join(_FORMATS)}"
+        )
     if subtype not in _FORMATS[suffix]:
         raise InputError(f"{path}: {suffix} holds {', '.join(_FORMATS[suffix])}, not {subtype}")
 

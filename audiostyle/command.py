@@ -1,4 +1,4 @@
-"""What every command line has in common: errors, exit codes, progress, options from a configuration."""
+"""What every command line has in common: errors, exit codes, progress, options from configs."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Configurations: frozen, validated objects with defaults that work, where an unknown key is an error."""
+"""Configurations: frozen, validated objects with defaults that work; unknown keys are errors."""
 
 from pathlib import Path
 from typing import Any, Self

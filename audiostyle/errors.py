@@ -1,16 +1,16 @@
-"""Errors that a person can act on: each names the file or field, the value, and what would be accepted."""
+"""Errors that a person can act on: each names the file or field, the value, and what would do."""
 
 from pathlib import Path
 
 
 class AudiostyleError(Exception):
-    """Something audiostyle can explain. Command lines print it without a traceback and exit with 1."""
+    """Something audiostyle can explain. Command lines print it on one line and exit with 1."""
 
     exit_code = 1
 
 
 class InputError(AudiostyleError):
-    """What the caller gave is wrong: a file, a setting, a manifest row. Command lines exit with 2."""
+    """What the caller gave is wrong: a file, a setting, a row. Command lines exit with 2."""
 
     exit_code = 2
 

@@ -180,7 +180,9 @@ def save(model: Classifier, folder: Path) -> None:
         network=model.network, spectrogram=model.spectrogram, class_names=model.class_names
     )
     (folder / "network.json").write_text(json.dumps(description.plain(), indent=1), "utf-8")
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
     safetensors.torch.save_file(weights, folder / "weights.safetensors")
 
 

@@ -73,7 +73,7 @@ class Registry:
             )
 
     def find(self, reference: str) -> Version:
-        """A version by number, alias or URI: `3`, `champion`, `models:/NAME/3`, `models:/NAME@champion`.
+        """A version by number, alias or URI: `3`, `champion`, `models:/NAME/3`, `…@champion`.
 
         Raises InputError where there is none.
         """
@@ -100,7 +100,7 @@ class Registry:
             return None
 
     def download(self, version: Version, folder: Path) -> Path:
-        """Fetch the classifier artifact of a version into `folder`; returns the artifact's folder."""
+        """Fetch the classifier artifact of a version into `folder`; returns where it lies."""
         with _explained(self.uri):
             source = self._client.get_model_version_download_uri(MODEL, str(version.version))
             local = mlflow.artifacts.download_artifacts(

@@ -71,7 +71,9 @@ def write(
         stream = good()
         number = 0
         while shard := list(islice(stream, SHARD)):
-            safetensors.torch.save_file({"magnitude": torch.stack(shard)}, temporary / _shard(number))
+            safetensors.torch.save_file(
+                {"magnitude": torch.stack(shard)}, temporary / _shard(number)
+            )
             number += 1
         artifacts.write_table(temporary / "clips.jsonl", map(asdict, clips))
         artifacts.write_table(temporary / "failures.jsonl", map(asdict, failures))
@@ -97,7 +99,9 @@ class SpectrogramSet:
 
     def where(self, split: str) -> Tensor:
         """Indices of the clips of a split. Output: [n] int64."""
-        return torch.tensor([i for i, c in enumerate(self.clips) if c.split == split], dtype=torch.long)
+        return torch.tensor(
+            [i for i, c in enumerate(self.clips) if c.split == split], dtype=torch.long
+        )
 
     def labels(self) -> Tensor:
         """Class of every clip, as an index into `class_names`. Output: [n] int64."""

@@ -77,7 +77,9 @@ class StylizedSet:
         shape = (item.channels, self.spectrogram.bins)
         if magnitude.ndim != 3 or magnitude.shape[:2] != shape or magnitude.shape != phase.shape:
             raise ArtifactError(
-                path, f"magnitude has shape {list(magnitude.shape)}; [{shape[0]}, {shape[1]}, frames] is needed"
+                path,
+                f"magnitude has shape {list(magnitude.shape)};"
+                f" [{shape[0]}, {shape[1]}, frames] is needed",
             )
         return magnitude, phase
 

@@ -1,15 +1,13 @@
 """The command line: `audiostyle`."""
 
-import csv
 import logging
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import click
 
-from audiostyle import artifacts, audio
+from audiostyle import audio
 from audiostyle.command import Command, log_to_stderr
 from audiostyle.errors import InputError
 
@@ -46,13 +44,21 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Data set. [default: the bundled one]")
-@click.option("--pairs", type=click.Path(path_type=Path), help="CSV of pairs. [default: the bundled]")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Data set. [default: the bundled one]"
+)
+@click.option(
+    "--pairs", type=click.Path(path_type=Path), help="CSV of pairs. [default: the bundled]"
+)
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @_WORKSPACE
 @_TRACKING
 def run(
-    data: Path | None, pairs: Path | None, config: Path | None, workspace: Path, tracking_uri: str | None
+    data: Path | None,
+    pairs: Path | None,
+    config: Path | None,
+    workspace: Path,
+    tracking_uri: str | None,
 ) -> None:
     """Run the whole pipeline here: train, register, stylise, reconstruct, report."""
     from pipeline import end_to_end, images, local, settings
@@ -112,10 +118,14 @@ def train(data: Path, config: Path | None, workspace: Path, tracking_uri: str | 
 @main.command()
 @click.argument("content", required=False, type=click.Path(path_type=Path))
 @click.argument("style", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, .wav or .flac.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File to write, .wav or .flac."
+)
 @click.option("--manifest", type=click.Path(path_type=Path), help="CSV: id,content,style[,target].")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the manifest's results.")
-@click.option("--model", default="champion", show_default=True, help="Version, alias, URI or folder.")
+@click.option(
+    "--model", default="champion", show_default=True, help="Version, alias, URI or folder."
+)
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @_WORKSPACE
 @_TRACKING
@@ -220,7 +230,9 @@ def models_show(reference: str, workspace: Path, tracking_uri: str | None) -> No
     from audiostyle.registry import Registry
 
     found = Registry(tracking_uri or _local_registry(workspace)).find(reference)
-    click.echo(f"uri      {found.uri}\nrun      {found.run_id}\naliases  {', '.join(found.aliases)}")
+    click.echo(
+        f"uri      {found.uri}\nrun      {found.run_id}\naliases  {', '.join(found.aliases)}"
+    )
     for key, value in sorted(found.tags.items()):
         click.echo(f"{key.removeprefix('audiostyle.')}  {value}")
 

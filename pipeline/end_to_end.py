@@ -1,4 +1,4 @@
-"""The end-to-end pipeline: data set and pairs in, registered classifier, recordings and report out."""
+"""The end-to-end pipeline: data set and pairs in; classifier, recordings and report out."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -94,8 +94,12 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     melody = np.concatenate([tone(f, seconds=0.5, harmonics=8, decay=3) for f in (220, 330, 440)])
     soundfile.write(root / "a.wav", melody, RATE)
     soundfile.write(root / "b.flac", tone(262, seconds=2, harmonics=3), RATE)
-    soundfile.write(root / "c.wav", np.concatenate([tone(f, seconds=0.5) for f in (220, 330, 440)]), RATE)
+    soundfile.write(
+        root / "c.wav", np.concatenate([tone(f, seconds=0.5) for f in (220, 330, 440)]), RATE
+    )
     left = tone(440, seconds=1.234, rate=44100, harmonics=4)
     soundfile.write(root / "d.wav", np.stack([left, left * 0.25], 1), 44100, subtype="FLOAT")
-    (root / "pairs.csv").write_text("id,content,style,target\nmono,a.wav,b.flac,c.wav\nstereo,d.wav,b.flac,\n")
+    (root / "pairs.csv").write_text(
+        "id,content,style,target\nmono,a.wav,b.flac,c.wav\nstereo,d.wav,b.flac,\n"
+    )
     return root / "pairs.csv"

@@ -22,7 +22,7 @@ def test_round_trip(made: Path) -> None:
     opened = artifacts.opening(made, CLASSIFIER)
     assert opened.config == {"x": 1}
     assert opened.path("sub/data.bin").read_bytes() == b"data" * 100
-    with pytest.raises(ArtifactError, match="manifest.json lists no file 'other'"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json lists no file 'other'"):
         opened.path("other")
 
 
@@ -49,7 +49,10 @@ def test_digest_is_of_the_content(made: Path, tmp_path: Path) -> None:
 def test_manifests_that_are_refused(made: Path, change: dict[str, object], words: str) -> None:
     path = made / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ArtifactError if "extra" not in change and change != {"version": "one"} else Exception, match=words) as caught:
+    with pytest.raises(
+        ArtifactError if "extra" not in change and change != {"version": "one"} else Exception,
+        match=words,
+    ) as caught:
         artifacts.opening(made, CLASSIFIER)
     assert str(made) in str(caught.value)
 
@@ -90,7 +93,10 @@ def test_a_write_replaces_an_artifact_but_nothing_else(made: Path, tmp_path: Pat
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "photo.jpg").write_text("!")
-    with pytest.raises(ArtifactError, match="in the way"), artifacts.writing(precious, CLASSIFIER, {}):
+    with (
+        pytest.raises(ArtifactError, match="in the way"),
+        artifacts.writing(precious, CLASSIFIER, {}),
+    ):
         pass
     assert (precious / "photo.jpg").exists()
     assert {p.name for p in tmp_path.iterdir()} == {"a", "precious"}

@@ -81,7 +81,9 @@ def test_write_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["a.flac"]
 
 
-@pytest.mark.parametrize("name, subtype", [("a.mp3", "PCM_16"), ("a", "PCM_16"), ("a.flac", "FLOAT")])
+@pytest.mark.parametrize(
+    "name, subtype", [("a.mp3", "PCM_16"), ("a", "PCM_16"), ("a.flac", "FLOAT")]
+)
 def test_formats_that_cannot_be_written(name: str, subtype: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=name):
         audio.write(tmp_path / name, tone(), 22050, subtype=subtype)  # type: ignore[arg-type]

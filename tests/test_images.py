@@ -104,16 +104,14 @@ def run(*arguments: str | Path) -> str:
 
 @pytest.mark.docker
 @pytest.mark.parametrize("stage", STAGES)
-# Its own user, and a uid that the image has never heard of, as some clusters assign them.
-@pytest.mark.parametrize("user", ["10001:0", "1234567:0"])
-def test_image_runs_locked_up(images, stage, user):
-    assert f"components.{stage}" in run(f"--user={user}", images[stage], "--help")
+def test_image_runs_as_a_user_that_it_has_never_heard_of(images, stage):
+    assert f"components.{stage}" in run("--user=1234567:0", images[stage], "--help")
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("stage", STAGES)
-def test_image_holds_every_import_of_its_stage(images, stage):
-    # component.py is kfp's, at compile time; __main__ is what --help has run.
+def test_image_holds_all_that_a_task_imports(images, stage):
+    # component.py is read at compile time only; __main__ is what --help runs.
     program = f"""
 import importlib, pkgutil
 import components.{stage} as stage
@@ -121,21 +119,12 @@ for found in pkgutil.walk_packages(stage.__path__, stage.__name__ + "."):
     if not found.name.endswith((".component", ".__main__")):
         importlib.import_module(found.name)
         print(found.name)
+if "{stage}" == "train":
+    import audiostyle.registry, boto3, mlflow.pytorch
+from kfp.dsl.executor_main import executor_main
 """
-    names = run("--entrypoint=python", images[stage], "-c", program).split()
-    assert f"components.{stage}.{stage}" in names
-
-
-@pytest.mark.docker
-def test_image_of_train_holds_the_registry(images):
-    run("--entrypoint=python", images["train"], "-c", "import audiostyle.registry, boto3, mlflow")
-
-
-@pytest.mark.docker
-@pytest.mark.parametrize("stage", STAGES)
-def test_image_holds_the_executor_of_kfp(images, stage):
-    arguments = ["--env=_KFP_RUNTIME=true", "--entrypoint=python3", images[stage]]
-    assert "--executor_input" in run(*arguments, "-m", "kfp.dsl.executor_main", "--help")
+    arguments = ["--env=_KFP_RUNTIME=true", "--entrypoint=python", images[stage]]
+    assert f"components.{stage}.{stage}" in run(*arguments, "-c", program).split()
 
 
 @pytest.mark.docker

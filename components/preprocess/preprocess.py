@@ -1,4 +1,4 @@
-"""The preprocess stage: decode every clip of a data set, resample, cut, and keep its spectrogram."""
+"""The preprocess stage: decode every clip of a data set, resample, cut, keep its spectrogram."""
 
 import dataclasses
 import logging
@@ -55,8 +55,10 @@ def preprocess(data: Path | str, out: Path | str, config: PreprocessConfig) -> N
 def list_results(
     root: Path, clips: list[Clip], config: SpectrogramConfig
 ) -> Iterator[tuple[Clip, Tensor] | Failure]:
-    """Spectrogram of every clip, in order. Decoding, resampling and FFTs all leave the
-    interpreter's lock, so that threads use every core."""
+    """Spectrogram of every clip, in order.
+
+    Decoding, resampling and FFTs all leave the interpreter's lock, so that threads use every core.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         # A bounded look-ahead: `map` alone would decode the whole data set into memory.
         window = 4 * (os.cpu_count() or 1)

@@ -12,7 +12,12 @@ from components.stylize.transfer import StylizeConfig
 
 
 @click.command(cls=Command)
-@click.option("--pairs", required=True, type=click.Path(path_type=Path), help="CSV: id,content,style[,target].")
+@click.option(
+    "--pairs",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV: id,content,style[,target].",
+)
 @click.option("--classifier", required=True, type=click.Path(path_type=Path), help="Classifier.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Stylised set.")
 @click.option("--model-name", default="", help="What to call the classifier, e.g. its version.")

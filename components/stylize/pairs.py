@@ -62,7 +62,12 @@ def read_pairs(manifest: Path | str) -> list[Pair]:
         root = manifest.parent
         target = row.get("target")
         pairs.append(
-            Pair(row["id"], root / row["content"], root / row["style"], root / target if target else None)
+            Pair(
+                row["id"],
+                root / row["content"],
+                root / row["style"],
+                root / target if target else None,
+            )
         )
     if problems:
         raise InputError(f"{manifest}: {len(problems)} bad rows\n  " + "\n  ".join(problems))
@@ -78,7 +83,9 @@ def _problems(row: dict[str, str], seen: dict[str, int]) -> list[str]:
     found += [f"{name} is empty" for name in COLUMNS if not row.get(name)]
     name = row.get("id") or ""
     if name and not _ID.fullmatch(name):
-        found.append(f"id {name!r} is not a safe file name (letters, digits, '.', '_', '-'; at most 100)")
+        found.append(
+            f"id {name!r} is not a safe file name (letters, digits, '.', '_', '-'; at most 100)"
+        )
     if name in seen:
         found.append(f"id {name!r} stands in line {seen[name]} already")
     return found

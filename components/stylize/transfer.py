@@ -1,6 +1,8 @@
-"""Style transfer: optimise a spectrogram so that a network sees the content's structure in the
-style's statistics (Gatys, Ecker and Bethge 2016, 'Image style transfer using convolutional neural
-networks', carried over to audio by Vedak and Bhatia, 'Deep Audio Style Transfer').
+"""Style transfer by optimising a spectrogram against the activations of a network.
+
+Gatys, Ecker and Bethge 2016, 'Image style transfer using convolutional neural networks', carried
+over to audio by Vedak and Bhatia, 'Deep Audio Style Transfer': content is kept as activations,
+style as their Gram matrices.
 """
 
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ class StylizeConfig(Config):
     method: Literal["trained"] = Field("trained", description="the classifier's activations")
     init: Literal["content", "noise"] = Field("content", description="what to start from")
     content_layers: tuple[Tap, ...] = Field(("conv1",), min_length=1, description="taps to keep")
-    style_layers: tuple[Tap, ...] = Field(TAPS, min_length=1, description="taps to match")
+    style_layers: tuple[Tap, ...] = Field(
+        ("conv1", "conv2", "conv3", "conv4"), min_length=1, description="taps to match"
+    )
     content_weight: float = Field(1.0, ge=0, description="of the content term")
     style_weight: float = Field(10.0, ge=0, description="of the style term")
     iterations: int = Field(150, ge=1, description="steps of Adam")
@@ -42,7 +46,8 @@ class Transferred:
     losses: dict[str, list[float]]
 
 
-# 100 dB below the loudest cell nothing is heard: the floor that keeps logarithms finite.
+# 100 dB below the clip's level nothing is heard, nor seen by the network, whose floor is at 80 dB:
+# what keeps logarithms finite.
 FLOOR = 1e-5
 
 
@@ -65,7 +70,7 @@ def transfer(
     content_scale = {tap: value.square().mean() for tap, value in kept.items()}
     style_scale = {tap: value.square().sum() for tap, value in style_grams.items()}
     start = content if config.init == "content" else _noise(content, config.seed)
-    log_magnitude = (start + FLOOR * content.max()).log().requires_grad_()
+    log_magnitude = (start + FLOOR * content.square().mean().sqrt()).log().requires_grad_()
     optimiser = torch.optim.Adam([log_magnitude], lr=config.learning_rate)
     taps = tuple(tap for tap in TAPS if tap in {*config.content_layers, *config.style_layers})
     # Kept on the device and fetched once: reading a value each step would stall a GPU.
@@ -83,7 +88,7 @@ def transfer(
         ).mean()
         loss = config.content_weight * content_loss + config.style_weight * style_loss
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         terms[step, 0], terms[step, 1] = content_loss.detach(), style_loss.detach()
     values = terms.cpu()

@@ -5,6 +5,7 @@ along time, and a change of tuning a shift along the bands; so it costs little a
 batch is. Input and output: [batch, bands, frames] float32, natural log of power.
 """
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -44,33 +45,23 @@ def augment(x: Tensor, config: AugmentationConfig, random: torch.Generator) -> T
 
 
 def mix(
-    x: Tensor, targets: Tensor, alpha: float, random: torch.Generator
+    x: Tensor, targets: Tensor, alpha: float, random: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Mixup: each clip is blended with another, its target likewise.
 
     targets: [batch, classes] probabilities. The blend is of log powers, which is a cross-fade in
     level rather than a sum of sounds; it regularises as well and stays in the range of the data.
+    random: on the host, since torch's Beta takes no generator of its own.
     """
     if not alpha:
         return x, targets
-    beta = torch.distributions.Beta(alpha, alpha)
-    # Drawn by inversion from our own generator, since distributions take none: seeds then decide.
-    uniform = torch.rand(len(x), generator=random, device=x.device)
-    share = _beta_quantile(beta, uniform)
-    other = torch.randperm(len(x), generator=random, device=x.device)
-    weight = share[:, None]
+    share = random.beta(alpha, alpha, len(x)).astype(np.float32)
+    weight = torch.from_numpy(share).to(x.device)[:, None]
+    other = torch.from_numpy(random.permutation(len(x))).to(x.device)
     return (
         x * weight[..., None] + x[other] * (1 - weight[..., None]),
         targets * weight + targets[other] * (1 - weight),
     )
-
-
-def _beta_quantile(beta: torch.distributions.Beta, uniform: Tensor) -> Tensor:
-    """Quantiles of a symmetric Beta by its numeric distribution function on a fine grid."""
-    grid = torch.linspace(0, 1, 513, device=uniform.device)[1:-1]
-    density = beta.log_prob(grid).exp()
-    cumulative = density.cumsum(0) / density.sum()
-    return grid[torch.searchsorted(cumulative, uniform).clamp_max(len(grid) - 1)]
 
 
 def _uniform(n: int, low: float, high: float, x: Tensor, random: torch.Generator) -> Tensor:
@@ -87,7 +78,10 @@ def _crop(x: Tensor, share: float, random: torch.Generator) -> Tensor:
 
 def _tune(x: Tensor, bands: float, random: torch.Generator) -> Tensor:
     """Shift by a fraction of bands, interpolating between neighbours."""
-    place = torch.arange(x.shape[1], device=x.device) + _uniform(len(x), -bands, bands, x, random)[:, None]
+    place = (
+        torch.arange(x.shape[1], device=x.device)
+        + _uniform(len(x), -bands, bands, x, random)[:, None]
+    )
     place = place.clamp(0, x.shape[1] - 1)
     low = place.floor().long()
     part = (place - low)[..., None]
@@ -104,7 +98,8 @@ def _reverberate(x: Tensor, share: float, random: torch.Generator) -> Tensor:
     strength = strength * (_uniform(len(x), 0, 1, x, random)[:, None, None] < share)
     time = torch.arange(x.shape[2], device=x.device)
     lag = time - time[:, None]  # [from, to]
-    kernel = strength * torch.exp(-decay * lag) * (lag > 0) + (lag == 0)
+    tail = strength * torch.exp(-decay * lag.clamp_min(0)) * (lag > 0)
+    kernel = tail + (lag == 0)
     return (x.exp() @ kernel).clamp_min(1e-9).log()
 
 

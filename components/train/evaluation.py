@@ -20,7 +20,9 @@ def probabilities(model: Classifier, represented: Tensor, batch: int = 64) -> Te
     """
     model.eval()
     device = next(model.parameters()).device
-    parts = [model.classify(part.to(device)).softmax(1).cpu() for part in represented.split(batch)]
+    parts = [
+        model.classify(part.to(device)).softmax(1).cpu() for part in torch.split(represented, batch)
+    ]
     return torch.cat(parts) if parts else torch.empty(0, len(model.class_names))
 
 

@@ -1,9 +1,11 @@
 """The training loop."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch.nn import functional
 
 from audiostyle.command import bar
 from audiostyle.config import Config
+from audiostyle.errors import AudiostyleError
 from audiostyle.network import Classifier, NetworkConfig
 from components.train.augmentation import AugmentationConfig, augment, mix
 from components.train.evaluation import probabilities
@@ -33,7 +36,7 @@ class TrainConfig(Config):
 
 @dataclass(frozen=True)
 class Examples:
-    """Clips in memory. represented: [n, bands, frames], output of `represent`; labels: [n] int64."""
+    """Clips in memory. represented: [n, bands, frames] from `represent`; labels: [n] int64."""
 
     represented: Tensor
     labels: Tensor
@@ -57,13 +60,11 @@ def fit(model: Classifier, train: Examples, validation: Examples, config: TrainC
     """
     device = next(model.parameters()).device
     random = torch.Generator(device).manual_seed(config.seed)
-    order = torch.Generator().manual_seed(config.seed)
+    host = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)  # dropout draws from the global generator
     x = train.represented.to(device)
     targets = functional.one_hot(train.labels, len(model.class_names)).float().to(device)
-    optimiser = torch.optim.AdamW(
-        _decayed(model, config.weight_decay), lr=config.learning_rate
-    )
+    optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
     steps = -(-len(x) // config.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, total_steps=config.epochs * steps, pct_start=0.25
@@ -74,24 +75,28 @@ def fit(model: Classifier, train: Examples, validation: Examples, config: TrainC
             started = time.monotonic()
             model.train()
             total = torch.zeros((), device=device)
-            for index in torch.randperm(len(x), generator=order).split(config.batch):
+            for index in torch.split(torch.from_numpy(host.permutation(len(x))), config.batch):
                 index = index.to(device)
                 batch = augment(x[index], config.augmentation, random)
-                batch, wanted = mix(batch, targets[index], config.augmentation.mixup, random)
+                batch, wanted = mix(batch, targets[index], config.augmentation.mixup, host)
                 loss = functional.cross_entropy(
                     model.classify(batch), wanted, label_smoothing=config.label_smoothing
                 )
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimiser.step()
                 schedule.step()
                 total += loss.detach() * len(index)
             row: dict[str, float] = {"epoch": epoch, "train_loss": float(total) / len(x)}
             row |= _score(model, validation)
+            if not all(map(math.isfinite, row.values())):
+                raise AudiostyleError(f"train: a loss is not finite in epoch {epoch}: {row}")
             row["seconds"] = time.monotonic() - started
             progress.history.append(row)
             shown.set_postfix(
-                loss=f"{row['train_loss']:.3f}", val=f"{row['validation_accuracy']:.3f}"
+                loss=f"{row['train_loss']:.3f}",
+                val=f"{row['validation_accuracy']:.3f}",
+                refresh=False,
             )
             shown.update()
             if row["validation_loss"] < progress.best_loss:

@@ -7,6 +7,7 @@ right, were significantly more the champion's than a fair coin would give?
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class GateConfig(Config):
 
 @dataclass(frozen=True)
 class Verdict:
-    """verdict: promote or hold (words, since kfp conditions on them). numbers: what it stands on."""
+    """Promote or hold (words, since kfp conditions on them), why, and on what numbers."""
 
     verdict: str
     reason: str
@@ -72,4 +73,5 @@ def mcnemar(lost: int, won: int) -> float:
     (1.0, 0.03125)
     """
     n = lost + won
-    return sum(math.comb(n, k) for k in range(lost, n + 1)) / 2**n
+    # Integers until the end: the binomials of a large test set are beyond what a float can hold.
+    return float(Fraction(sum(math.comb(n, k) for k in range(lost, n + 1)), 2**n))

@@ -63,7 +63,9 @@ def _judge(
     with tempfile.TemporaryDirectory() as folder:
         rival = _load(registry, champion, Path(folder))
     if (rival.class_names, rival.spectrogram) != (candidate.class_names, candidate.spectrogram):
-        reason = f"the champion, version {champion.version}, tells other classes or spectrograms apart"
+        reason = (
+            f"the champion, version {champion.version}, tells other classes or spectrograms apart"
+        )
         return Verdict("hold", f"{reason}; promote by hand if this one is to replace it", {})
     return judge(test, config, _correct(candidate, clips), _correct(rival, clips))
 

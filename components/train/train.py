@@ -33,7 +33,7 @@ def train(data: Path | str, out: Path | str, config: TrainConfig) -> dict[str, A
     torch.manual_seed(config.seed)
     model = Classifier(config.network, clips.spectrogram, clips.class_names)
     # Channels last is the layout that convolutions run fastest in, on CPU and GPU alike.
-    model = model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     represented = _represent(model, clips)
     labels = clips.labels()
     examples = {
@@ -44,7 +44,7 @@ def train(data: Path | str, out: Path | str, config: TrainConfig) -> dict[str, A
     progress = fit(model, examples["train"], examples["validation"], config)
     test = examples["test"]
     probability = probabilities(model, test.represented)
-    metrics = {
+    metrics: dict[str, Any] = {
         "test": measure(test.labels.numpy(), probability.numpy(), clips.class_names),
         "history": progress.history,
         "best_epoch": progress.best_epoch,
@@ -83,7 +83,9 @@ def train(data: Path | str, out: Path | str, config: TrainConfig) -> dict[str, A
 
 @torch.inference_mode()
 def _represent(model: Classifier, clips: SpectrogramSet) -> Tensor:
-    """What the network sees of every clip, [n, bands, frames]: ten times smaller than the
-    magnitudes with bands, so that a set of thousands stays in memory while they do not."""
+    """What the network sees of every clip. Output: [n, bands, frames], on the CPU.
+
+    Ten times smaller than the magnitudes, so that a set of thousands fits in memory.
+    """
     device = next(model.parameters()).device
     return torch.cat([model.represent(shard.to(device)).cpu() for shard in clips.shards()])

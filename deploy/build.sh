@@ -1,0 +1,53 @@
+#!/bin/sh
+# Builds the images of the stages with plain `docker build` and prints their names and sizes.
+#
+#   deploy/build.sh [--push] [STAGE…]        all four stages unless named
+#
+# --push also pushes them and writes their digests to deploy/images.lock.yaml.
+# Settings are environment variables; deploy/README.md explains them:
+#   IMAGE_PREFIX  BASE_IMAGE  TORCH_INDEX  TAG_SUFFIX  PIP_CONF  CA_BUNDLE  BUILD_NETWORK  DOCKER
+set -eu
+cd "$(dirname "$0")/.."
+
+push=
+if [ "${1-}" = --push ]; then push=yes && shift; fi
+[ $# -gt 0 ] || set -- preprocess train stylize reconstruct
+
+docker=${DOCKER:-docker}
+lock=deploy/images.lock.yaml
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null || true)
+
+build() { # the stage, then the name of its image
+    # Unset settings are left out, so that the Dockerfile's own defaults hold.
+    DOCKER_BUILDKIT=1 "$docker" build --file "components/$1/Dockerfile" --tag "$2" \
+        --build-arg VERSION="$version" --build-arg REVISION="$revision" \
+        ${BASE_IMAGE:+--build-arg BASE_IMAGE="$BASE_IMAGE"} \
+        ${TORCH_INDEX+--build-arg TORCH_INDEX="$TORCH_INDEX"} \
+        ${PIP_CONF:+--secret id=pip_conf,src="$PIP_CONF"} \
+        ${CA_BUNDLE:+--secret id=ca,src="$CA_BUNDLE"} \
+        ${BUILD_NETWORK:+--network "$BUILD_NETWORK"} \
+        .
+}
+
+digest() { # the name that the registry gave the image, by digest
+    "$docker" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" |
+        grep "^${1%:*}@" | head -n 1
+}
+
+keep() { # write stage $1's image $2 to the lock file, other stages' lines kept
+    touch "$lock"
+    { grep -v -e "^$1:" -e '^#' "$lock" || true; echo "$1: $2"; } | sort >"$lock.new"
+    { echo "# Written by deploy/build.sh --push; read by pipeline/images.py."; cat "$lock.new"; } >"$lock"
+    rm "$lock.new"
+}
+
+for stage in "$@"; do
+    image=${IMAGE_PREFIX:-audiostyle}/$stage:$version${TAG_SUFFIX-}
+    build "$stage" "$image" >&2
+    if [ -n "$push" ]; then
+        "$docker" push "$image" >&2
+        keep "$stage" "$(digest "$image")"
+    fi
+    "$docker" image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' "$image"
+done

@@ -1,0 +1,71 @@
+# deploy/build.sh for those who have buildx:  docker buildx bake --file deploy/docker-bake.hcl
+# Settings come from the environment under the names that build.sh uses; see README.md.
+
+variable "VERSION" { default = "0.1.0" }
+variable "REVISION" { default = "" }
+variable "IMAGE_PREFIX" { default = "audiostyle" }
+variable "BASE_IMAGE" { default = "" }
+variable "TORCH_INDEX" { default = "" }
+variable "CUDA_TORCH_INDEX" { default = "https://download.pytorch.org/whl/cu130" }
+variable "PIP_CONF" { default = "" }
+variable "CA_BUNDLE" { default = "" }
+
+group "default" {
+  targets = ["preprocess", "train", "stylize", "reconstruct"]
+}
+
+# The two stages that a GPU makes faster.
+group "cuda" {
+  targets = ["train-cuda", "stylize-cuda"]
+}
+
+# A null argument leaves the Dockerfile's own default.
+target "stage" {
+  context = "."
+  args = {
+    VERSION     = VERSION
+    REVISION    = REVISION
+    BASE_IMAGE  = BASE_IMAGE == "" ? null : BASE_IMAGE
+    TORCH_INDEX = TORCH_INDEX == "" ? null : TORCH_INDEX
+  }
+  secret = concat(
+    PIP_CONF == "" ? [] : ["type=file,id=pip_conf,src=${PIP_CONF}"],
+    CA_BUNDLE == "" ? [] : ["type=file,id=ca,src=${CA_BUNDLE}"],
+  )
+}
+
+target "preprocess" {
+  inherits   = ["stage"]
+  dockerfile = "components/preprocess/Dockerfile"
+  tags       = ["${IMAGE_PREFIX}/preprocess:${VERSION}"]
+}
+
+target "train" {
+  inherits   = ["stage"]
+  dockerfile = "components/train/Dockerfile"
+  tags       = ["${IMAGE_PREFIX}/train:${VERSION}"]
+}
+
+target "stylize" {
+  inherits   = ["stage"]
+  dockerfile = "components/stylize/Dockerfile"
+  tags       = ["${IMAGE_PREFIX}/stylize:${VERSION}"]
+}
+
+target "reconstruct" {
+  inherits   = ["stage"]
+  dockerfile = "components/reconstruct/Dockerfile"
+  tags       = ["${IMAGE_PREFIX}/reconstruct:${VERSION}"]
+}
+
+target "train-cuda" {
+  inherits = ["train"]
+  args     = { TORCH_INDEX = CUDA_TORCH_INDEX }
+  tags     = ["${IMAGE_PREFIX}/train:${VERSION}-cuda"]
+}
+
+target "stylize-cuda" {
+  inherits = ["stylize"]
+  args     = { TORCH_INDEX = CUDA_TORCH_INDEX }
+  tags     = ["${IMAGE_PREFIX}/stylize:${VERSION}-cuda"]
+}

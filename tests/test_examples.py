@@ -1,0 +1,71 @@
+"""The bundled recordings are what their README says."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from audiostyle import audio
+from audiostyle.spectrogram_set import SPLITS
+from components.preprocess.folders import clips_of
+from components.stylize.pairs import read_pairs
+
+BUNDLED = ROOT / "examples" / "instruments"
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    with (BUNDLED / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_size_and_counts() -> None:
+    assert sum(p.stat().st_size for p in BUNDLED.rglob("*") if p.is_file()) <= 8_000_000
+    clips = clips_of(BUNDLED, seed=0, validation=0.1, test=0.1)
+    labels = Counter(clip.label for clip in clips)
+    assert len(labels) >= 10
+    assert min(labels.values()) >= 24
+    for split in SPLITS:
+        counts = Counter(clip.label for clip in clips if clip.split == split)
+        assert len(set(counts.values())) == 1 and len(counts) == len(labels)
+
+
+def test_manifest_lists_every_clip_with_its_licence(rows: list[dict[str, str]]) -> None:
+    clips = {c.path for c in clips_of(BUNDLED, seed=0, validation=0.1, test=0.1)}
+    assert clips <= {row["path"] for row in rows}
+    assert all(row["licence"] and row["source"] for row in rows)
+
+
+def test_no_phrase_is_in_two_splits_and_the_test_font_is_never_trained_on(
+    rows: list[dict[str, str]],
+) -> None:
+    phrases: dict[str, set[str]] = {}
+    fonts: dict[str, set[str]] = {}
+    for row in rows:
+        phrases.setdefault(row["group"], set()).add(row["split"])
+        fonts.setdefault(row["split"], set()).add(row["source"])
+    assert all(len(splits) == 1 for splits in phrases.values())
+    assert not fonts["test"] & (fonts["train"] | fonts["validation"])
+
+
+def test_every_clip_sounds_and_lasts_three_seconds() -> None:
+    for path in sorted(BUNDLED.rglob("*.ogg")):
+        recording = audio.require_sound(audio.read(path), path, seconds=2.99)
+        assert recording.sample_rate == 22050
+        assert recording.samples.shape == (1, 66150), path
+        assert np.abs(recording.samples).max() < 1
+
+
+def test_pairs_have_true_targets() -> None:
+    pairs = read_pairs(BUNDLED / "pairs" / "pairs.csv")
+    assert len(pairs) >= 3
+    for pair in pairs:
+        assert pair.target is not None
+        onset = []
+        for path in (pair.content, pair.target):
+            samples = audio.mono(audio.read(Path(path)))
+            onset.append(int(np.argmax(np.abs(samples) > 0.1 * np.abs(samples).max())))
+        assert abs(onset[0] - onset[1]) < 0.1 * 22050  # the same phrase, at the same time

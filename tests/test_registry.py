@@ -1,0 +1,142 @@
+"""Registration and promotion against a real MLflow on sqlite."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from conftest import small_training
+
+from audiostyle import artifacts, network
+from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.registry import MODEL, Registry
+from components.train.gate import GateConfig, judge, mcnemar
+from components.train.register import register
+from components.train.train import train
+
+ANY = GateConfig(floor=1.0)
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="module")
+def first(uri: str, classifier: Path, spectrograms: Path) -> dict[str, object]:
+    return register(classifier, spectrograms, uri, GateConfig(floor=1e-9 + 1), {"who": "test"})
+
+
+def test_first_version_is_registered(first: dict[str, object], uri: str, classifier: Path) -> None:
+    found = Registry(uri).find("1")
+    assert first["uri"] == found.uri == f"models:/{MODEL}/1"
+    assert found.tags["who"] == "test"
+    assert found.tags["audiostyle.verdict"] == first["verdict"]
+    run = mlflow.MlflowClient(uri).get_run(found.run_id)
+    assert run.data.params["epochs"] == "4"
+    metrics = json.loads((classifier / "metrics.json").read_text())
+    assert run.data.metrics["test_accuracy"] == pytest.approx(metrics["test"]["accuracy"])
+
+
+def test_registering_again_changes_nothing(
+    first: dict[str, object], uri: str, classifier: Path, spectrograms: Path
+) -> None:
+    assert register(classifier, spectrograms, uri, ANY) == first
+    assert len(Registry(uri).versions()) == 1
+
+
+def test_served_model_and_feature_extractor_are_one(
+    first: dict[str, object], uri: str, classifier: Path, tmp_path: Path
+) -> None:
+    registry = Registry(uri)
+    local = registry.download(registry.find("1"), tmp_path)
+    opened = artifacts.opening(local, artifacts.CLASSIFIER)
+    assert opened.digest == artifacts.opening(classifier, artifacts.CLASSIFIER).digest
+    ours = network.load(opened.folder)
+    mlflow.set_tracking_uri(uri)
+    served = mlflow.pytorch.load_model(str(first["uri"]))
+    x = torch.rand(3, ours.spectrogram.bins, ours.spectrogram.clip_frames)
+    torch.testing.assert_close(served(x), ours(x), rtol=1e-4, atol=1e-4)
+    plain = mlflow.pyfunc.load_model(str(first["uri"])).predict(x.numpy())
+    np.testing.assert_allclose(plain, ours(x).detach().numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_nothing_is_pickled(first: dict[str, object], uri: str, tmp_path: Path) -> None:
+    mlflow.set_tracking_uri(uri)
+    local = Path(mlflow.artifacts.download_artifacts(str(first["uri"]), dst_path=str(tmp_path)))
+    names = {p.name for p in local.rglob("*") if p.is_file()}
+    assert "model.pt2" in names
+    assert not [n for n in names if n.endswith((".pkl", ".pickle", ".pth", ".pt"))]
+
+
+def test_champion_and_challenger(
+    first: dict[str, object], uri: str, spectrograms: Path, tmp_path: Path
+) -> None:
+    registry = Registry(uri)
+    registry.point("champion", registry.find("1"))
+    train(spectrograms, tmp_path / "second", small_training(seed=5))
+    second = register(tmp_path / "second", spectrograms, uri, ANY)
+    assert second["version"] == "2"
+    assert registry.find("challenger").version == 2
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.version == (2 if second["verdict"] == "promote" else 1)
+    assert "against the champion" in str(second["reason"]) or "below" in str(second["reason"])
+    registry.point("champion", registry.find("1"))  # as it was, for the other tests
+
+
+@pytest.mark.parametrize("reference", ["9", "best", f"models:/{MODEL}/77", "no/such"])
+def test_unknown_versions_are_named(first: dict[str, object], uri: str, reference: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Registry(uri).find(reference)
+    assert reference in str(caught.value)
+
+
+def test_an_empty_registry_has_no_champion(tmp_path: Path) -> None:
+    registry = Registry(f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}")
+    assert registry.champion() is None
+    assert registry.versions() == []
+
+
+def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(AudiostyleError, match=r"127\.0\.0\.1:9"):
+        Registry("http://127.0.0.1:9").versions()
+
+
+def _test(balanced: float) -> dict[str, object]:
+    return {"accuracy": balanced, "balanced_accuracy": balanced, "per_class": {"a": {}, "b": {}}}
+
+
+def _hits(n: int, right: int) -> np.ndarray:
+    return np.arange(n) < right
+
+
+def test_gate_holds_below_the_floor_and_promotes_above() -> None:
+    assert judge(_test(0.6), GateConfig(floor=1.5), None, None).verdict == "hold"
+    assert judge(_test(0.8), GateConfig(floor=1.5), None, None).verdict == "promote"
+
+
+def test_gate_holds_what_is_not_finite() -> None:
+    verdict = judge(_test(float("nan")), ANY, None, None)
+    assert (verdict.verdict, verdict.reason) == ("hold", "a measure is not finite")
+
+
+@pytest.mark.parametrize(
+    "mine, champions, verdict",
+    [(90, 90, "promote"), (95, 80, "promote"), (80, 95, "hold"), (89, 91, "promote")],
+)
+def test_gate_compares_on_the_same_clips(mine: int, champions: int, verdict: str) -> None:
+    found = judge(_test(mine / 100), ANY, _hits(100, mine), _hits(100, champions))
+    assert found.verdict == verdict
+    assert found.numbers["clips_lost"] - found.numbers["clips_won"] == champions - mine
+
+
+def test_mcnemar_against_binomial() -> None:
+    from scipy.stats import binomtest
+
+    for lost, won in [(0, 0), (1, 0), (7, 3), (3, 7), (20, 20)]:
+        expected = binomtest(lost, lost + won, alternative="greater").pvalue if lost + won else 1
+        assert mcnemar(lost, won) == pytest.approx(expected)
