@@ -30,7 +30,7 @@ format: .venv/.dev  ## put the code in the house's format
 compile: .venv/.run  ## the pipelines as YAML for a Kubeflow Pipelines cluster, in outputs/compiled
 	$(BIN)/audiostyle compile --out outputs/compiled
 
-images: .venv/.run  ## the four stages as container images (needs Docker)
+images:  ## the four stages as container images (needs Docker)
 	deploy/build.sh
 
 clean:  ## remove what the other targets made

@@ -35,7 +35,7 @@ class NetworkConfig(Config):
     representation: Literal["linear", "mel", "log-frequency"] = Field(
         "mel", description="frequency axis that the convolutions see; linear is the paper's"
     )
-    bands: int = Field(96, ge=8, le=1024, description="bands of mel or log-frequency")
+    bands: int = Field(64, ge=8, le=1024, description="bands of mel or log-frequency")
     f_min: float = Field(40.0, gt=0, description="Hz, lower edge of the lowest band")
     f_max: float = Field(10000.0, gt=0, description="Hz, upper edge of the highest band")
     channels: tuple[int, int, int, int] = Field(

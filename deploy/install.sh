@@ -37,12 +37,7 @@ wheel)
 core)
     python3 -m venv --without-pip /opt/venv
     # PyTorch's index gives torch alone (--no-deps); the rest comes from where all else comes from.
-    # Without an index, torch's wheel must lie in deploy/wheels.
-    if [ -n "$TORCH_INDEX" ]; then
-        install --no-deps --index-url "$TORCH_INDEX" torch
-    else
-        install --no-deps --no-index torch
-    fi
+    install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
     # A fifth of it is headers and test programs, of no use where there is no compiler.
     torch=$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch
     rm -rf "$torch/include" "$torch/test"

@@ -22,6 +22,7 @@ def plucks() -> np.ndarray:
     return sound.astype(np.float32)
 
 
+@pytest.mark.slow  # pghipy compiles for 10 s
 def test_as_consistent_as_pghipy():
     """Both from the same magnitudes, before any iteration, and after some."""
     pghipy = pytest.importorskip("pghipy")
