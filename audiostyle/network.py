@@ -24,10 +24,6 @@ from audiostyle.spectrogram import SpectrogramConfig, filterbank
 
 TAPS = ("conv1", "conv2", "conv3", "conv4")
 
-# Power this far below the clip's mean is floor: 8 orders of magnitude are 80 dB, more than
-# 13 bits, less than what a lossy codec leaves of silence.
-FLOOR = 1e-8
-
 
 class NetworkConfig(Config):
     """Shape of the classifier and of what it looks at."""
@@ -35,9 +31,12 @@ class NetworkConfig(Config):
     representation: Literal["linear", "mel", "log-frequency"] = Field(
         "mel", description="frequency axis that the convolutions see; linear is the paper's"
     )
-    bands: int = Field(64, ge=8, le=1024, description="bands of mel or log-frequency")
+    bands: int = Field(40, ge=8, le=1024, description="bands of mel or log-frequency")
     f_min: float = Field(40.0, gt=0, description="Hz, lower edge of the lowest band")
     f_max: float = Field(10000.0, gt=0, description="Hz, upper edge of the highest band")
+    floor_db: float = Field(
+        50.0, gt=0, le=120, description="dB below the clip's mean power that count as silence"
+    )
     channels: tuple[int, int, int, int] = Field(
         (24, 48, 96, 128), description="filters of the four convolution layers"
     )
@@ -99,9 +98,12 @@ class Classifier(nn.Module):
             for layer, (before, after) in enumerate(pairwise(widths))
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in network.channels)
-        # Mean over the frames tells the texture, maximum the event; both, since which of the
-        # two tells the classes apart depends on the data set.
-        self.head = nn.Linear(2 * network.channels[-1], len(class_names))
+        # Bands are kept apart: where in the spectrum a pattern lies is timbre. Over the frames,
+        # the mean tells the texture and the maximum the event; which of the two tells the classes
+        # apart depends on the data set.
+        for _ in TAPS[1:]:
+            bands = -(-bands // 2)
+        self.head = nn.Linear(2 * network.channels[-1] * bands, len(class_names))
         self.dropout = nn.Dropout(network.dropout)
 
     def represent(self, magnitude: Tensor) -> Tensor:
@@ -120,7 +122,7 @@ class Classifier(nn.Module):
             power = self.filters @ power
         level = power.mean((1, 2), keepdim=True)
         # The tiny constant keeps digital silence finite; in float32 power it is -200 dB.
-        return torch.log(power / (level + 1e-20) + FLOOR)
+        return torch.log(power / (level + 1e-20) + 10 ** (-self.network.floor_db / 10))
 
     def normalise(self, represented: Tensor) -> Tensor:
         """Subtract the training set's mean of each band, divide by its deviation."""
@@ -155,9 +157,8 @@ class Classifier(nn.Module):
 
     def classify(self, represented: Tensor) -> Tensor:
         """Logits [batch, classes] of the output of `represent`."""
-        x = self.activations(represented, TAPS[-1:])[TAPS[-1]]
-        by_frame = x.mean(2)  # [batch, channels, frames']
-        pooled = torch.cat([by_frame.mean(-1), by_frame.amax(-1)], 1)
+        x = self.activations(represented, TAPS[-1:])[TAPS[-1]].flatten(1, 2)
+        pooled = torch.cat([x.mean(-1), x.amax(-1)], 1)  # [batch, 2 * channels * bands']
         logits: Tensor = self.head(self.dropout(pooled))
         return logits
 

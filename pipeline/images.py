@@ -39,7 +39,7 @@ def local_of(stage: str) -> str:
     digest = hashlib.sha256()
     for folder in ("audiostyle", f"components/{stage}"):
         for path in sorted((_ROOT / folder).rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
+            if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(f"{path.relative_to(_ROOT)}\0".encode())
                 digest.update(path.read_bytes())
     return f"audiostyle-python/{stage}:{digest.hexdigest()[:16]}"

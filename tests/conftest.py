@@ -8,6 +8,8 @@ import soundfile
 
 from audiostyle.audio import Samples
 
+pytest_plugins = ["browsing"]
+
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 22050
 

@@ -17,7 +17,9 @@ from audiostyle import audio
 QUICK = "stylize: {iterations: 5}\nreconstruct: {iterations: 4}\n"
 
 
-def audiostyle(*arguments: object, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
+def audiostyle(
+    *arguments: object, cwd: Path, **options: object
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
         cwd=cwd,

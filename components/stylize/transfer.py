@@ -46,7 +46,7 @@ class Transferred:
     losses: dict[str, list[float]]
 
 
-# 100 dB below the clip's level nothing is heard, nor seen by the network, whose floor is at 80 dB:
+# 100 dB below the clip's level nothing is heard, nor seen by the network, whose floor is above:
 # what keeps logarithms finite.
 FLOOR = 1e-5
 

@@ -1,0 +1,140 @@
+"""The whole pipeline through its front door: a page, a registered model, a second run."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from test_cli import audiostyle
+
+pytestmark = pytest.mark.slow
+
+CONFIG = """
+train: {epochs: 3, batch: 4, network: {bands: 32, channels: [4, 8, 8, 8]}}
+gate: {floor: 1}
+stylize: {iterations: 5}
+reconstruct: {iterations: 4}
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(
+    data: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    here = tmp_path_factory.mktemp("here")
+    (here / "config.yaml").write_text(CONFIG)
+    return here, again(here, data, pairs)
+
+
+def again(here: Path, data: Path, pairs: Path) -> subprocess.CompletedProcess[str]:
+    return audiostyle("run", "--data", data, "--pairs", pairs, "--config", "config.yaml", cwd=here)
+
+
+def executed(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Names of the tasks that kfp ran, rather than took from its cache."""
+    stages = ("preprocess", "train", "register", "stylize", "reconstruct")
+    lines = [line for line in done.stdout.splitlines() if "Executing task" in line]
+    return [stage for line in lines for stage in stages if f"'{stage}'" in line]
+
+
+def test_one_command(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    here, done = ran
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executed(done) == ["preprocess", "train", "register", "stylize", "reconstruct"]
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[-4:])
+    assert told["Model"].startswith("audio-style-classifier version 1: ")
+    assert "(chance 0.333)" in told["Accuracy"]
+    assert Path(here, told["Report"]).is_file()
+    assert {"mono.wav", "stereo.wav"} <= {p.name for p in (here / "outputs/latest").iterdir()}
+
+
+def test_a_second_run_reuses_what_has_not_changed(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], data: Path, pairs: Path, tmp_path: Path
+) -> None:
+    here, first = ran
+    second = again(here, data, pairs)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert executed(second) == ["register"]
+    assert second.stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
+    # Another recording in place of the style: the classifier stays, the transfer is done anew.
+    changed = tmp_path / "pairs"
+    shutil.copytree(pairs.parent, changed)
+    shutil.copy(changed / "a.wav", changed / "b.flac")
+    third = again(here, data, changed / "pairs.csv")
+    assert executed(third) == ["register", "stylize", "reconstruct"]
+
+
+def test_the_registered_model_is_used(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], pairs: Path
+) -> None:
+    here, _ = ran
+    listed = audiostyle("models", "list", cwd=here)
+    assert "champion" in listed.stdout.splitlines()[1]
+    shown = audiostyle("models", "show", cwd=here)
+    assert "models:/audio-style-classifier/1" in shown.stdout
+    arguments = ["stylize", pairs.parent / "a.wav", pairs.parent / "b.flac", "-o", "out.wav"]
+    for model in ("champion", "1", "models:/audio-style-classifier@champion"):
+        done = audiostyle(*arguments, "--model", model, "--config", "config.yaml", cwd=here)
+        assert done.returncode == 0, done.stderr
+    missing = audiostyle(*arguments, "--model", "77", cwd=here)
+    assert missing.returncode == 2
+    assert "no such version" in missing.stderr
+
+
+def test_bad_recordings_in_the_data_are_named(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], data: Path, tmp_path: Path
+) -> None:
+    here, _ = ran
+    bad = tmp_path / "data"
+    shutil.copytree(data, bad)
+    (bad / "train" / "bell" / "broken.wav").write_bytes(b"no audio at all" * 100)
+    done = audiostyle("train", bad, "--config", "config.yaml", cwd=here)
+    assert done.returncode == 2
+    assert "broken.wav: cannot be decoded" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_ui_serves_the_registry(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    here, _ = ran
+    port = 5000 + os.getpid() % 1000
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "ui", "--port", str(port)],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/search"
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    assert b"audio-style-classifier" in answer.read()
+                    return
+            except (urllib.error.URLError, ConnectionError):
+                assert process.poll() is None, "the server ended"
+                time.sleep(0.5)
+        pytest.fail("the server did not answer")
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+@pytest.mark.browser
+def test_the_page_plays_in_a_browser(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], visit
+) -> None:
+    here, _ = ran
+    opened = visit(here / "outputs" / "latest" / "report.html")
+    durations = opened.wait_for_players()
+    assert len(durations) == 7  # two pairs, one with a target
+    assert all(duration > 0 for duration in durations)
+    assert opened.page.locator("img").count() >= 7
+    assert opened.complaints == []
