@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,8 @@ Samples = npt.NDArray[np.float32]
 # below anything that was recorded.
 SILENCE = 1e-4
 
+# Metadata that libsndfile writes into both WAV and FLAC.
+Tag = Literal["title", "comment", "software"]
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
 # What each format can hold; the formats that players everywhere open.
 _FORMATS: dict[str, tuple[str, ...]] = {
@@ -97,11 +100,16 @@ def require_sound(recording: Recording, path: Path | str, *, seconds: float) -> 
 
 
 def write(
-    path: Path | str, samples: Samples, sample_rate: int, *, subtype: Subtype = "PCM_16"
+    path: Path | str,
+    samples: Samples,
+    sample_rate: int,
+    *,
+    subtype: Subtype = "PCM_16",
+    tags: Mapping[Tag, str] | None = None,
 ) -> None:
     """Encode to WAV or FLAC, by the name's ending; atomic: a reader sees the whole file or none.
 
-    samples: [channels, n] or [n], float32 in [-1, 1]. sample_rate: Hz.
+    samples: [channels, n] or [n], float32 in [-1, 1]. sample_rate: Hz. tags: metadata to put in.
     Raises InputError for another ending or subtype, and for values beyond full scale, which
     an integer format would clip.
     """
@@ -118,7 +126,11 @@ def write(
     )
     os.close(handle)
     try:
-        soundfile.write(temporary, np.atleast_2d(samples).T, sample_rate, subtype=subtype)
+        frames = np.atleast_2d(samples).T
+        with soundfile.SoundFile(temporary, "w", sample_rate, frames.shape[1], subtype) as file:
+            for name, text in (tags or {}).items():
+                setattr(file, name, text)
+            file.write(frames)
         # mkstemp makes files private; an output has the ordinary rights of a new file.
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,10 @@ class ReconstructConfig(Config):
     seed: int = Field(0, description="of the random phase")
     format: Literal["wav", "flac"] = Field("wav", description="of the files")
     subtype: Subtype = Field("PCM_16", description="PCM_16, PCM_24 or FLOAT (WAV only)")
+    sample_rate: int | None = Field(
+        None, ge=4000, le=192000, description="Hz; the content's where not given"
+    )
+    channels: Literal["content", "mono"] = Field("content", description="of the files")
     title: str = Field("Audio style transfer", description="of the report page")
 
 
@@ -63,9 +68,15 @@ def reconstruct(
     about = {"reconstruct": config.plain(), "stylized": made.artifact.config}
     with artifacts.writing(out, artifacts.AUDIO_SET, about) as folder:
         for item in progress(made.items, "reconstruct", len(made.items)):
-            result = Recording(_samples(made, item, config), item.sample_rate)
+            result = _asked(Recording(_samples(made, item, config), item.sample_rate), config)
             path = folder / f"{item.id}.{config.format}"
-            audio.write(path, result.samples, result.sample_rate, subtype=config.subtype)
+            audio.write(
+                path,
+                result.samples,
+                result.sample_rate,
+                subtype=config.subtype,
+                tags=_tags(item, config),
+            )
             sources = {role: made.audio_path(item, role) for role in item.sources}
             decoded = {role: audio.read(source) for role, source in sources.items()}
             figures = measures(result, decoded["content"], decoded.get("target"))
@@ -89,6 +100,29 @@ def _samples(made: StylizedSet, item: stylized_set.Item, config: ReconstructConf
     # Two roundings, of the working length and of the resampler, can cost a sample at the end.
     exact = np.pad(exact, ((0, 0), (0, item.samples - exact.shape[1])))
     return level(exact, item.rms)
+
+
+def _asked(recording: Recording, config: ReconstructConfig) -> Recording:
+    """The recording at the sample rate and channel count that the settings ask for."""
+    if config.channels == "mono":
+        recording = Recording(audio.mono(recording)[None], recording.sample_rate)
+    if config.sample_rate:
+        recording = audio.resample(recording, config.sample_rate)
+    # Resampling overshoots between the samples that the level was set by.
+    over = max(1.0, float(np.abs(recording.samples).max()))
+    return Recording(recording.samples / np.float32(over), recording.sample_rate)
+
+
+def _tags(item: stylized_set.Item, config: ReconstructConfig) -> dict[audio.Tag, str]:
+    """What the file itself says of how it was made."""
+    sources = item.sources
+    made = {"model": item.settings.get("model", ""), "seed": item.settings.get("seed", "")}
+    made["phase seed"] = config.seed
+    return {
+        "title": f"{sources['content']} in the style of {sources['style']}",
+        "comment": "; ".join(f"{name}: {value}" for name, value in made.items() if value != ""),
+        "software": f"audiostyle {version('audiostyle')}",
+    }
 
 
 def _invert(

@@ -47,6 +47,21 @@ def test_outputs_are_the_contents_in_every_outer_respect(
         assert log_mel_distance(result, before) < 3  # dB: heard as the same
 
 
+@pytest.mark.parametrize("form", ["wav", "flac"])
+def test_rate_and_channels_as_asked_and_tags(stylized: Path, form: str, tmp_path: Path) -> None:
+    config = ReconstructConfig.parse(
+        {"iterations": 4, "sample_rate": 32000, "channels": "mono", "format": form}, "test"
+    )
+    reconstruct(stylized, tmp_path / "out", config)
+    with soundfile.SoundFile(tmp_path / "out" / f"stereo.{form}") as file:
+        assert (file.samplerate, file.channels) == (32000, 1)
+        assert file.frames == pytest.approx(1.234 * 32000, abs=1)
+        assert file.title == "d.wav in the style of b.flac"
+        assert "seed: 0" in file.comment
+        # libsndfile adds its own name to the software's.
+        assert file.software.startswith("audiostyle ")
+
+
 def test_same_input_same_bytes(stylized: Path, tmp_path: Path) -> None:
     for name in "ab":
         reconstruct(stylized, tmp_path / name, QUICK)
