@@ -43,5 +43,8 @@ class Config(BaseModel):
         return cls.parse({} if values is None else values, path)
 
     def plain(self) -> dict[str, Any]:
-        """Values as JSON can hold them, for manifests and parameters."""
-        return self.model_dump(mode="json")
+        """Values as JSON can hold them, for manifests and parameters; what is None is left out.
+
+        kfp knows no null.
+        """
+        return self.model_dump(mode="json", exclude_none=True)

@@ -18,14 +18,14 @@ class AugmentationConfig(Config):
     """How strongly. Zero turns a kind off."""
 
     crop: float = Field(
-        0.5, gt=0, le=1, description="share of a clip that is looked at, at a random place"
+        0.75, gt=0, le=1, description="share of a clip that is looked at, at a random place"
     )
-    filter_db: float = Field(6.0, ge=0, description="dB, deviation of a random smooth equaliser")
+    filter_db: float = Field(8.0, ge=0, description="dB, deviation of a random smooth equaliser")
     room: float = Field(0.5, ge=0, le=1, description="share of clips that get a reverberant tail")
     noise: float = Field(0.5, ge=0, le=1, description="share of clips that get coloured noise")
-    tuning: float = Field(1.0, ge=0, description="bands, largest shift along the band axis")
+    tuning: float = Field(1.5, ge=0, description="bands, largest shift along the band axis")
     masks: int = Field(1, ge=0, description="time and band masks each (SpecAugment, Park 2019)")
-    mixup: float = Field(0.2, ge=0, description="alpha of the Beta distribution (Zhang 2018)")
+    mixup: float = Field(0.3, ge=0, description="alpha of the Beta distribution (Zhang 2018)")
 
 
 def augment(x: Tensor, config: AugmentationConfig, random: torch.Generator) -> Tensor:

@@ -24,8 +24,8 @@ class TrainConfig(Config):
 
     network: NetworkConfig = NetworkConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-    epochs: int = Field(40, ge=1, description="most passes over the training clips")
-    patience: int = Field(12, ge=1, description="epochs without improvement before stopping")
+    epochs: int = Field(50, ge=1, description="most passes over the training clips")
+    patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
     batch: int = Field(32, ge=2, description="clips in a step")
     learning_rate: float = Field(3e-3, gt=0, description="peak of the one-cycle schedule (AdamW)")
     weight_decay: float = Field(0.02, ge=0, description="of AdamW")
