@@ -24,6 +24,7 @@ def reconstruct(
         config: Settings of the stage; the defaults are used for what is not there.
         registration: What the registry says of the classifier.
     """
+    import json
     from pathlib import Path
 
     from audiostyle.command import task
@@ -35,4 +36,6 @@ def reconstruct(
         figures = reconstruct(stylized.path, audio.path, settings, classifier.path, registration)
         for name, value in figures.items():
             metrics.log_metric(name, value)
+        # Metadata is what kfp shows, but its local cache trusts only artifacts that are there.
+        Path(metrics.path).write_text(json.dumps(metrics.metadata), encoding="utf-8")
         Path(report.path).write_text(embedded_html(Path(audio.path)), encoding="utf-8")
