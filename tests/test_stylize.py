@@ -13,6 +13,7 @@ from audiostyle import audio, network, stylized_set
 from audiostyle.errors import ArtifactError, AudioError, AudiostyleError, InputError
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import magnitude
+from components.stylize.equaliser import equalise
 from components.stylize.pairs import Pair, read_pairs
 from components.stylize.stylize import stylize
 from components.stylize.transfer import StylizeConfig, gram, transfer
@@ -29,11 +30,33 @@ def spectrum(model: Classifier, samples: np.ndarray) -> torch.Tensor:
     return magnitude(torch.from_numpy(samples), model.spectrogram)
 
 
-@pytest.mark.parametrize("init", ["content", "noise"])
+FREE = {"init": "content", "style_weight": 10, "learning_rate": 0.05}
+
+
+def test_equaliser_moves_the_mean_spectrum_and_no_note(model: Classifier) -> None:
+    low, high = tone(330, harmonics=3), tone(330, harmonics=20)
+    content, style = spectrum(model, low), spectrum(model, high)
+    moved = equalise(content, style * 100, model.spectrogram)
+    assert moved.shape == content.shape
+    # In every frame each partial stays the loudest bin of its surroundings.
+    assert int(moved.mean(1).argmax()) == int(content.mean(1).argmax())
+    centroid = [
+        float((x.mean(1) * torch.arange(len(x))).sum() / x.sum(0).mean())
+        for x in (content, moved, style)
+    ]
+    assert centroid[0] < centroid[1] <= centroid[2] * 1.05
+    # Its own spectrum changes nothing, at whatever level.
+    same = equalise(content, content * 7, model.spectrogram)
+    torch.testing.assert_close(same, content, rtol=1e-4, atol=1e-4)
+    ratio = moved / content.clamp_min(1e-9)
+    assert ratio.max() < 10 ** (45 / 20)
+
+
+@pytest.mark.parametrize("init", ["equalised", "content", "noise"])
 def test_losses_fall(model: Classifier, init: str) -> None:
     content = spectrum(model, tone(440, harmonics=8))
     style = spectrum(model, noise(seconds=2))
-    config = StylizeConfig.parse({"iterations": 60, "init": init}, "test")
+    config = StylizeConfig.parse({**FREE, "iterations": 60, "init": init}, "test")
     done = transfer(model, content, style, config)
     assert done.magnitude.shape == content.shape
     assert (done.magnitude >= 0).all()
@@ -46,7 +69,12 @@ def test_style_weight_pulls_to_the_style(model: Classifier) -> None:
     content = spectrum(model, tone(440, harmonics=8))
     style = spectrum(model, noise())
     low, high = (
-        transfer(model, content, style, StylizeConfig(iterations=60, style_weight=w)).losses
+        transfer(
+            model,
+            content,
+            style,
+            StylizeConfig(iterations=60, style_weight=w, init="content", learning_rate=0.05),
+        ).losses
         for w in (0.01, 100.0)
     )
     assert high["style"][-1] < low["style"][-1]
@@ -72,7 +100,7 @@ def test_same_seed_same_result(model: Classifier) -> None:
 
 def test_a_loss_that_is_not_finite_is_named(model: Classifier) -> None:
     content, style = spectrum(model, tone()), spectrum(model, noise())
-    config = StylizeConfig(iterations=10, learning_rate=1e4)
+    config = StylizeConfig(iterations=10, learning_rate=1e4, init="content")
     with pytest.raises(AudiostyleError, match=r"pair-7.*not finite at step"):
         transfer(model, content, style, config, "pair-7")
 

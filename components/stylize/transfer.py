@@ -17,6 +17,7 @@ from audiostyle.command import bar
 from audiostyle.config import Config
 from audiostyle.errors import AudiostyleError
 from audiostyle.network import TAPS, Classifier
+from components.stylize.equaliser import equalise
 
 Tap = Literal["conv1", "conv2", "conv3", "conv4"]
 
@@ -25,15 +26,18 @@ class StylizeConfig(Config):
     """Settings of the stage."""
 
     method: Literal["trained"] = Field("trained", description="the classifier's activations")
-    init: Literal["content", "noise"] = Field("content", description="what to start from")
+    init: Literal["equalised", "content", "noise"] = Field(
+        "equalised",
+        description="what to start from; equalised is the content under the style's mean spectrum",
+    )
     content_layers: tuple[Tap, ...] = Field(("conv1",), min_length=1, description="taps to keep")
     style_layers: tuple[Tap, ...] = Field(
         ("conv1", "conv2", "conv3", "conv4"), min_length=1, description="taps to match"
     )
     content_weight: float = Field(1.0, ge=0, description="of the content term")
-    style_weight: float = Field(10.0, ge=0, description="of the style term")
-    iterations: int = Field(150, ge=1, description="steps of Adam")
-    learning_rate: float = Field(0.05, gt=0, description="of Adam, in nepers of magnitude")
+    style_weight: float = Field(1.0, ge=0, description="of the style term")
+    iterations: int = Field(80, ge=1, description="steps of Adam")
+    learning_rate: float = Field(0.01, gt=0, description="of Adam, in nepers of magnitude")
     seed: int = Field(0, description="of the noise to start from")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
@@ -58,18 +62,22 @@ def transfer(
 
     content: [bins, frames], style: [bins, frames'], linear magnitudes of any length, on the
     model's device. The logarithm of the magnitude is what is optimised: it keeps magnitudes
-    positive, and a step is as large for a faint partial as for a loud one.
+    positive, and a step is as large for a faint partial as for a loud one. Started from the
+    equalised content, what is kept is the equalised content's structure. From noise, more and
+    larger steps are needed than the default's.
     Raises AudiostyleError, naming `name`, when a loss stops being finite.
     """
     model.requires_grad_(False)
     style_grams = {
         tap: gram(value) for tap, value in model.features(style[None], config.style_layers).items()
     }
+    if config.init == "equalised":
+        content = equalise(content, style, model.spectrogram)
     kept = model.features(content[None], config.content_layers)
     # Each term is relative to what it starts from, so that one weight fits every layer and model.
     content_scale = {tap: value.square().mean() for tap, value in kept.items()}
     style_scale = {tap: value.square().sum() for tap, value in style_grams.items()}
-    start = content if config.init == "content" else _noise(content, config.seed)
+    start = _noise(content, config.seed) if config.init == "noise" else content
     log_magnitude = (start + FLOOR * content.square().mean().sqrt()).log().requires_grad_()
     optimiser = torch.optim.Adam([log_magnitude], lr=config.learning_rate)
     taps = tuple(tap for tap in TAPS if tap in {*config.content_layers, *config.style_layers})

@@ -19,7 +19,7 @@ from components.stylize.transfer import StylizeConfig
 def stylized(pairs: Path, classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("stylized") / "set"
     # Without any weight on style the spectrogram stays the content's: what comes out is known.
-    config = StylizeConfig(iterations=1, style_weight=0, learning_rate=1e-9)
+    config = StylizeConfig(iterations=1, style_weight=0, learning_rate=1e-9, init="content")
     stylize(read_pairs(pairs), classifier, out, config)
     return out
 
