@@ -28,6 +28,7 @@ def build(image: Callable[[str], str] = images.of) -> Any:
         tracking_uri: str,
         data_version: str = "",
         preprocess_config: dict = {},  # noqa: B006, kfp reads the default from the signature
+        checkpoints: str = "",
         train_config: dict = {},  # noqa: B006
         gate_config: dict = {},  # noqa: B006
     ) -> Outputs:
@@ -35,7 +36,9 @@ def build(image: Callable[[str], str] = images.of) -> Any:
             data=data, config=preprocess_config, data_version=data_version
         ).set_container_image(image("preprocess"))
         trained = train(
-            spectrograms=spectrograms.outputs["spectrograms"], config=train_config
+            spectrograms=spectrograms.outputs["spectrograms"],
+            config=train_config,
+            checkpoints=checkpoints,
         ).set_container_image(image("train"))
         registered = (
             register(

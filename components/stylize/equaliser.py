@@ -4,7 +4,6 @@ The simplest transfer of timbre there is, and the start of the better ones: it m
 to where the style's is on average and leaves every note where it was.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 

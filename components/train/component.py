@@ -12,6 +12,7 @@ def train(
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
     config: dict = {},  # noqa: B006, kfp reads the default from the signature
+    checkpoints: str = "",
 ) -> None:
     """Train a classifier on a spectrogram set.
 
@@ -21,6 +22,7 @@ def train(
         metrics: Accuracy on the test split, beside chance.
         confusion: Confusion matrix on the test split.
         config: Settings of the stage; the defaults are used for what is not there.
+        checkpoints: Folder that outlives the task, for what a stopped training goes on from.
     """
     import json
     from pathlib import Path
@@ -31,7 +33,10 @@ def train(
 
     with task():
         done = train(
-            spectrograms.path, classifier.path, TrainConfig.parse(config, "config of train")
+            spectrograms.path,
+            classifier.path,
+            TrainConfig.parse(config, "config of train"),
+            checkpoints or None,
         )["test"]
         for name in ("accuracy", "balanced_accuracy", "chance", "ece"):
             metrics.log_metric(name, done[name])

@@ -1,8 +1,9 @@
 """The training loop."""
 
+import logging
 import math
-import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from audiostyle.command import bar
 from audiostyle.config import Config
 from audiostyle.errors import AudiostyleError
 from audiostyle.network import Classifier, NetworkConfig
+from components.train import checkpoint
 from components.train.augmentation import AugmentationConfig, augment, mix
 from components.train.evaluation import probabilities
+
+log = logging.getLogger(__name__)
 
 
 class TrainConfig(Config):
@@ -52,31 +56,45 @@ class Progress:
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
 
-def fit(model: Classifier, train: Examples, validation: Examples, config: TrainConfig) -> Progress:
+def fit(
+    model: Classifier,
+    train: Examples,
+    validation: Examples,
+    config: TrainConfig,
+    checkpoints: Path | None = None,
+) -> Progress:
     """Train a model in place and leave it with the weights of the best epoch.
 
     Best is the lowest validation loss: on the few clips of a validation split it moves in finer
     steps than accuracy. The model's device is where everything is computed.
+    checkpoints: folder to keep the state in after each epoch, and to go on from. On a CPU the
+    weights are then those of an unbroken run, to the bit.
     """
     device = next(model.parameters()).device
-    random = torch.Generator(device).manual_seed(config.seed)
-    host = np.random.default_rng(config.seed)
-    torch.manual_seed(config.seed)  # dropout draws from the global generator
     x = train.represented.to(device)
     targets = functional.one_hot(train.labels, len(model.class_names)).float().to(device)
     optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
     steps = -(-len(x) // config.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=config.epochs * steps, pct_start=0.25
-    )
     progress = Progress()
+    if checkpoints and (found := checkpoint.latest(checkpoints)):
+        _resume(model, optimiser, progress, found)
+        log.info("train: going on after epoch %d", found.epoch)
     with bar(None, "train", config.epochs) as shown:
-        for epoch in range(config.epochs):
-            started = time.monotonic()
+        shown.update(len(progress.history))
+        for epoch in range(len(progress.history), config.epochs):
+            if epoch - progress.best_epoch > config.patience:
+                break
+            # Randomness depends on the epoch alone: a resumed run draws what an unbroken one does.
+            host = np.random.default_rng((config.seed, epoch))
+            seed = int(host.integers(2**62))
+            random = torch.Generator(device).manual_seed(seed)
+            torch.manual_seed(seed)  # dropout draws from the global generator
             model.train()
             total = torch.zeros((), device=device)
-            for index in torch.split(torch.from_numpy(host.permutation(len(x))), config.batch):
-                index = index.to(device)
+            order = torch.from_numpy(host.permutation(len(x))).to(device)
+            for step, index in enumerate(torch.split(order, config.batch), epoch * steps):
+                for group in optimiser.param_groups:
+                    group["lr"] = config.learning_rate * one_cycle(step / (config.epochs * steps))
                 batch = augment(x[index], config.augmentation, random)
                 batch, wanted = mix(batch, targets[index], config.augmentation.mixup, host)
                 loss = functional.cross_entropy(
@@ -85,13 +103,11 @@ def fit(model: Classifier, train: Examples, validation: Examples, config: TrainC
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 optimiser.step()
-                schedule.step()
                 total += loss.detach() * len(index)
             row: dict[str, float] = {"epoch": epoch, "train_loss": float(total) / len(x)}
             row |= _score(model, validation)
             if not all(map(math.isfinite, row.values())):
                 raise AudiostyleError(f"train: a loss is not finite in epoch {epoch}: {row}")
-            row["seconds"] = time.monotonic() - started
             progress.history.append(row)
             shown.set_postfix(
                 loss=f"{row['train_loss']:.3f}",
@@ -102,11 +118,56 @@ def fit(model: Classifier, train: Examples, validation: Examples, config: TrainC
             if row["validation_loss"] < progress.best_loss:
                 progress.best_epoch, progress.best_loss = epoch, row["validation_loss"]
                 progress.best_weights = {n: v.clone() for n, v in model.state_dict().items()}
-            if epoch - progress.best_epoch >= config.patience:
-                break
+            if checkpoints:
+                checkpoint.save(checkpoints, _state(model, optimiser, progress))
     model.load_state_dict(progress.best_weights)
     model.eval()
     return progress
+
+
+def one_cycle(done: float) -> float:
+    """Learning rate as a share of its peak: up from 1/25 over a quarter, then down to nothing.
+
+    done: share of the steps, in [0, 1). Both ways along a cosine (Smith and Topin 2018).
+
+    >>> round(one_cycle(0), 2), one_cycle(0.25), round(one_cycle(0.999), 4)
+    (0.04, 1.0, 0.0)
+    """
+    if done < 0.25:
+        return 1 - (1 - 1 / 25) * (1 + math.cos(math.pi * done / 0.25)) / 2
+    return (1 + math.cos(math.pi * (done - 0.25) / 0.75)) / 2
+
+
+def _state(
+    model: Classifier, optimiser: torch.optim.Optimizer, progress: Progress
+) -> checkpoint.Checkpoint:
+    parts = {
+        "model": model.state_dict(),
+        "best": progress.best_weights,
+        "optimiser": checkpoint.optimiser_tensors(optimiser),
+    }
+    tensors = {f"{part}.{name}": v for part, named in parts.items() for name, v in named.items()}
+    values = {"history": progress.history, "best_epoch": progress.best_epoch}
+    return checkpoint.Checkpoint(len(progress.history) - 1, tensors, values)
+
+
+def _resume(
+    model: Classifier,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    found: checkpoint.Checkpoint,
+) -> None:
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimiser": {}}
+    for key, value in found.tensors.items():
+        part, name = key.split(".", 1)
+        parts[part][name] = value
+    model.load_state_dict(parts["model"])
+    checkpoint.restore_optimiser(optimiser, parts["optimiser"])
+    device = next(model.parameters()).device
+    progress.history = list(found.values["history"])
+    progress.best_epoch = int(found.values["best_epoch"])
+    progress.best_loss = progress.history[progress.best_epoch]["validation_loss"]
+    progress.best_weights = {name: value.to(device) for name, value in parts["best"].items()}
 
 
 def standardise(model: Classifier, represented: Tensor) -> None:

@@ -12,14 +12,20 @@ from audiostyle import artifacts, network, spectrogram_set
 from audiostyle.errors import InputError
 from audiostyle.network import Classifier
 from audiostyle.spectrogram_set import SpectrogramSet
+from components.train import checkpoint
 from components.train.evaluation import measure, probabilities
 from components.train.fit import Examples, TrainConfig, fit, standardise
 
 log = logging.getLogger(__name__)
 
 
-def train(data: Path | str, out: Path | str, config: TrainConfig) -> dict[str, Any]:
+def train(
+    data: Path | str, out: Path | str, config: TrainConfig, checkpoints: Path | str | None = None
+) -> dict[str, Any]:
     """Train a classifier on a spectrogram set and write it; returns its metrics.
+
+    checkpoints: folder for the state of trainings that were stopped; the same data and settings
+    go on from there. By default beside `out`.
 
     The training split teaches, the validation split decides when to stop, and the test split is
     looked at once, at the end. Raises InputError where a split is empty, ArtifactError where
@@ -41,7 +47,10 @@ def train(data: Path | str, out: Path | str, config: TrainConfig) -> dict[str, A
         for split in spectrogram_set.SPLITS
     }
     standardise(model, examples["train"].represented)
-    progress = fit(model, examples["train"], examples["validation"], config)
+    # Only a training of the same data and settings may go on from a checkpoint.
+    kept = Path(checkpoints) if checkpoints else Path(out).parent / f".{Path(out).name}.checkpoints"
+    own = kept / artifacts.digest_of([config.plain(), clips.digest])[:16]
+    progress = fit(model, examples["train"], examples["validation"], config, own)
     test = examples["test"]
     probability = probabilities(model, test.represented)
     metrics: dict[str, Any] = {
@@ -70,6 +79,9 @@ def train(data: Path | str, out: Path | str, config: TrainConfig) -> dict[str, A
                 for index, p in zip(held_out, probability, strict=True)
             ),
         )
+    checkpoint.clear(own)
+    if kept.is_dir() and not any(kept.iterdir()):
+        kept.rmdir()
     log.info(
         "train: test accuracy %.3f on %d clips (chance %.3f), best epoch %d of %d",
         metrics["test"]["accuracy"],
