@@ -1,5 +1,6 @@
 """Audio files in and out: decoding, resampling, encoding."""
 
+import io
 import os
 import tempfile
 from collections.abc import Mapping
@@ -43,22 +44,23 @@ class Recording:
         return int(self.samples.shape[1]) / self.sample_rate
 
 
-def read(path: Path | str) -> Recording:
+def read(path: Path | str, content: bytes | None = None) -> Recording:
     """Decode WAV, FLAC, OGG, MP3, AIFF or whatever else libsndfile reads.
 
+    content: the file's bytes, where they are in memory already; `path` then only names it.
     Raises AudioError where the file is missing, empty or corrupt, or holds values that are no
     numbers.
     """
     path = Path(path)
-    if not path.exists():
-        raise AudioError(path, "does not exist")
-    if not path.is_file():
-        raise AudioError(path, "is not a file")
-    if path.stat().st_size == 0:
+    if content is None:
+        _require_file(path)
+    elif not content:
         raise AudioError(path, "is empty (0 bytes)")
     try:
         # Shape [n, channels]; always two dimensions, so that mono is no special case.
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(
+            path if content is None else io.BytesIO(content), dtype="float32", always_2d=True
+        )
     except soundfile.LibsndfileError as error:
         detail = str(error.error_string).rstrip(".")
         raise AudioError(path, f"cannot be decoded as audio: {detail}") from None
@@ -67,6 +69,15 @@ def read(path: Path | str) -> Recording:
     if not np.isfinite(samples).all():
         raise AudioError(path, "holds samples that are not finite numbers")
     return Recording(np.ascontiguousarray(samples.T), rate)
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise AudioError(path, "does not exist")
+    if not path.is_file():
+        raise AudioError(path, "is not a file")
+    if path.stat().st_size == 0:
+        raise AudioError(path, "is empty (0 bytes)")
 
 
 def resample(recording: Recording, sample_rate: int) -> Recording:

@@ -53,6 +53,12 @@ class Command(click.Command):
             sys.exit(1)
 
 
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
 def config_options(cls: type[Config]) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Give a click command `--config FILE` and an option for every field of `cls`.
 

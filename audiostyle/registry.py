@@ -33,6 +33,7 @@ EXPERIMENT = "audiostyle"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _DIGEST = "audiostyle.digest"
+_PREDECESSOR = "audiostyle.predecessor"
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,18 @@ class Registry:
         """Let an alias mean this version."""
         with _explained(self.uri):
             self._client.set_registered_model_alias(MODEL, alias, str(version.version))
+
+    def promote(self, version: Version) -> Version:
+        """Make a version the champion; it remembers its predecessor, for `rollback`."""
+        before = self.champion()
+        if before and before.version != version.version:
+            self.tag(version, {_PREDECESSOR: str(before.version)})
+        return self.restore(version)
+
+    def restore(self, version: Version) -> Version:
+        """Make a version the champion, as it was before."""
+        self.point(CHAMPION, version)
+        return self.find(str(version.version))
 
     def _log(
         self, opened: artifacts.Artifact, parameters: dict[str, Any], tags: dict[str, str]

@@ -27,7 +27,12 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled recording of a data set. path: relative to the data set's root."""
+    """One labelled recording of a data set, or a window of one.
+
+    path: relative to the data set's root. group: clips of one group stay in one split. fold: as
+    published, for cross-validation. source_id: the recording that it was cut from. start: of the
+    clip in the file, in seconds.
+    """
 
     path: str
     label: str
@@ -35,6 +40,9 @@ class Clip:
     group: str
     sha256: str = ""
     licence: str = ""
+    fold: str = ""
+    source_id: str = ""
+    start: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -8,39 +8,31 @@ from pathlib import Path
 import click
 
 from audiostyle import audio
-from audiostyle.command import Command, log_to_stderr
+from audiostyle.command import Group, log_to_stderr
 from audiostyle.errors import InputError
+from pipeline.cache_cli import cache
+from pipeline.data_cli import data as data_sets
+from pipeline.models_cli import models
+from pipeline.options import TRACKING, WORKSPACE, registry_uri
 
 # kfp, MLflow and torch take seconds to import: each command imports what it uses, so that
 # `--help` and a mistyped option answer at once.
 
-_WORKSPACE = click.option(
-    "--workspace",
-    type=click.Path(path_type=Path),
-    default=Path("outputs"),
-    show_default=True,
-    envvar="AUDIOSTYLE_WORKSPACE",
-    help="Folder of runs, models and results.",
-)
-_TRACKING = click.option(
-    "--tracking-uri",
-    envvar="MLFLOW_TRACKING_URI",
-    help="MLflow's address. [default: a database in the workspace]",
-)
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "instruments"
 
 
-class _Group(click.Group):
-    command_class = Command
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="audiostyle")
 def main() -> None:
     """Deep audio style transfer: the content of one recording, the style of another."""
     log_to_stderr()
     for noisy in ("alembic", "mlflow", "numba", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+main.add_command(cache)
+main.add_command(data_sets)
+main.add_command(models)
 
 
 @main.command()
@@ -51,8 +43,8 @@ def main() -> None:
     "--pairs", type=click.Path(path_type=Path), help="CSV of pairs. [default: the bundled]"
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
-@_WORKSPACE
-@_TRACKING
+@WORKSPACE
+@TRACKING
 def run(
     data: Path | None,
     pairs: Path | None,
@@ -73,7 +65,8 @@ def run(
             "data_version": local.fingerprint(data),
             "pairs": str(pairs),
             "pairs_version": local.fingerprint(pairs.parent),
-            "tracking_uri": tracking_uri or _local_registry(workspace),
+            "tracking_uri": registry_uri(workspace, tracking_uri),
+            "checkpoints": str(workspace.resolve() / "checkpoints"),
             **chosen.arguments(),
         },
         workspace,
@@ -91,22 +84,30 @@ def run(
 
 
 @main.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
-@_WORKSPACE
-@_TRACKING
-def train(data: Path, config: Path | None, workspace: Path, tracking_uri: str | None) -> None:
-    """Train a classifier on DATA, one folder a class, and register it."""
+@click.option("--from", "mirror", default="", metavar="URI", help="Where to fetch DATA from.")
+@WORKSPACE
+@TRACKING
+def train(
+    data: str, config: Path | None, mirror: str, workspace: Path, tracking_uri: str | None
+) -> None:
+    """Train a classifier on DATA and register it.
+
+    DATA: the name of a data set (`audiostyle data list`), a folder, a manifest, or an archive.
+    """
+    from components.preprocess.fetch import located
     from pipeline import images, local, settings, training
 
-    data = _existing(data, "data")
     chosen = settings.load(config)
+    folder = located(data, workspace / "data", mirror=mirror)
     outputs = local.run(
         training.build(images.local_of),
         {
-            "data": str(data),
-            "data_version": local.fingerprint(data),
-            "tracking_uri": tracking_uri or _local_registry(workspace),
+            "data": str(folder),
+            "data_version": local.fingerprint(folder if folder.is_dir() else folder.parent),
+            "tracking_uri": registry_uri(workspace, tracking_uri),
+            "checkpoints": str(workspace.resolve() / "checkpoints"),
             **chosen.arguments("preprocess", "train", "gate"),
         },
         workspace,
@@ -127,8 +128,8 @@ def train(data: Path, config: Path | None, workspace: Path, tracking_uri: str | 
     "--model", default="champion", show_default=True, help="Version, alias, URI or folder."
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
-@_WORKSPACE
-@_TRACKING
+@WORKSPACE
+@TRACKING
 def stylize(
     content: Path | None,
     style: Path | None,
@@ -160,7 +161,7 @@ def stylize(
         pairs = read_pairs(manifest)
     with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary:
         folder = Path(temporary)
-        classifier, name = _model(model, tracking_uri or _local_registry(workspace), folder)
+        classifier, name = _model(model, registry_uri(workspace, tracking_uri), folder)
         run_stage(pairs, classifier, folder / "stylized", chosen.stylize, name)
         form = output.suffix[1:].lower() if output else chosen.reconstruct.format
         made = chosen.reconstruct.model_copy(update={"format": form})
@@ -193,58 +194,14 @@ def compile_(out: Path) -> None:
         click.echo(path)
 
 
-@main.group(cls=_Group)
-def models() -> None:
-    """The model registry."""
-
-
-@models.command("list")
-@_WORKSPACE
-@_TRACKING
-def models_list(workspace: Path, tracking_uri: str | None) -> None:
-    """List the registered versions, newest first."""
-    from audiostyle.registry import Registry
-
-    rows = [("version", "aliases", "balanced accuracy", "verdict")]
-    for found in Registry(tracking_uri or _local_registry(workspace)).versions():
-        accuracy = found.tags.get("audiostyle.balanced_accuracy", "")
-        rows.append(
-            (
-                str(found.version),
-                ", ".join(sorted(found.aliases)),
-                f"{float(accuracy):.3f}" if accuracy else "",
-                found.tags.get("audiostyle.verdict", ""),
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
-
-
-@models.command("show")
-@click.argument("reference", default="champion")
-@_WORKSPACE
-@_TRACKING
-def models_show(reference: str, workspace: Path, tracking_uri: str | None) -> None:
-    """Show a version: REFERENCE is a number, an alias or a URI."""
-    from audiostyle.registry import Registry
-
-    found = Registry(tracking_uri or _local_registry(workspace)).find(reference)
-    click.echo(
-        f"uri      {found.uri}\nrun      {found.run_id}\naliases  {', '.join(found.aliases)}"
-    )
-    for key, value in sorted(found.tags.items()):
-        click.echo(f"{key.removeprefix('audiostyle.')}  {value}")
-
-
 @main.command()
 @click.option("--port", default=5000, show_default=True, help="TCP port on this machine.")
-@_WORKSPACE
+@WORKSPACE
 def ui(port: int, workspace: Path) -> None:
     """Open the registry of the workspace in MLflow's web interface."""
     import os
 
-    uri = _local_registry(workspace)
+    uri = registry_uri(workspace)
     if not Path(uri.removeprefix("sqlite:///")).is_file():
         raise InputError(f"workspace: {workspace} has no registry yet; run `audiostyle run` first")
     click.echo(f"http://127.0.0.1:{port}/#/models")
@@ -258,11 +215,6 @@ def _existing(path: Path, name: str) -> Path:
     if not path.exists():
         raise InputError(f"{name}: {path} does not exist")
     return path.resolve()
-
-
-def _local_registry(workspace: Path) -> str:
-    """URI of the registry that lives in a workspace: MLflow on sqlite."""
-    return f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
 
 
 def _model(reference: str, tracking_uri: str, folder: Path) -> tuple[Path, str]:

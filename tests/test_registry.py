@@ -7,6 +7,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from conftest import small_training
 
 from audiostyle import artifacts, network
@@ -15,6 +16,7 @@ from audiostyle.registry import MODEL, Registry
 from components.train.gate import GateConfig, judge, mcnemar
 from components.train.register import register
 from components.train.train import train
+from pipeline.cli import main
 
 ANY = GateConfig(floor=1.0)
 
@@ -85,6 +87,29 @@ def test_champion_and_challenger(
     assert champion.version == (2 if second["verdict"] == "promote" else 1)
     assert "against the champion" in str(second["reason"]) or "below" in str(second["reason"])
     registry.point("champion", registry.find("1"))  # as it was, for the other tests
+
+
+def test_promote_compare_and_rollback_by_hand(
+    first: dict[str, object], uri: str, spectrograms: Path, tmp_path: Path
+) -> None:
+    registry = Registry(uri)
+    registry.point("champion", registry.find("1"))
+    train(spectrograms, tmp_path / "third", small_training(seed=9))
+    third = register(tmp_path / "third", spectrograms, uri, GateConfig(floor=3.0))["version"]
+
+    def models(*arguments: object) -> Result:
+        return CliRunner().invoke(main, ["models", *map(str, arguments), "--tracking-uri", uri])
+
+    assert models("promote", third).output == f"champion is version {third}\n"
+    assert "champion" in models("show", third).output
+    compared = models("compare", 1, third)
+    assert "digest" in compared.output and "version 1" in compared.output
+    back = models("rollback")
+    assert back.output == f"champion is version 1, no longer {third}\n"
+    again = registry.champion()
+    assert again is not None and again.version == 1
+    nothing = models("rollback")
+    assert (nothing.exit_code, "had no predecessor" in nothing.output) == (2, True)
 
 
 @pytest.mark.parametrize("reference", ["9", "best", f"models:/{MODEL}/77", "no/such"])

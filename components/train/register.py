@@ -11,7 +11,7 @@ import torch
 
 from audiostyle import artifacts, network, spectrogram_set
 from audiostyle.network import Classifier
-from audiostyle.registry import CHALLENGER, CHAMPION, MODEL, Registry, Version
+from audiostyle.registry import CHALLENGER, MODEL, Registry, Version
 from audiostyle.spectrogram_set import SpectrogramSet
 from components.train.evaluation import probabilities
 from components.train.gate import Bools, GateConfig, Verdict, judge
@@ -41,7 +41,7 @@ def register(
         registry.point(CHALLENGER, version)
         registry.tag(version, {f"audiostyle.{k}": str(v) for k, v in verdict.plain().items()})
         if verdict.verdict == "promote":
-            registry.point(CHAMPION, version)
+            registry.promote(version)
         version = registry.find(str(version.version))
     told = {
         key.removeprefix("audiostyle."): value

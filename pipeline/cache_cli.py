@@ -1,0 +1,85 @@
+"""The commands `audiostyle cache`: the spectrogram cache."""
+
+import sys
+import time
+from datetime import datetime
+
+import click
+
+from audiostyle.command import Command
+from audiostyle.errors import InputError
+
+
+class _Group(click.Group):
+    command_class = Command
+
+
+_URI = click.argument("uri")
+
+
+@click.group(cls=_Group)
+def cache() -> None:
+    """The spectrogram cache at URI: s3://bucket/prefix, file:///folder, or a path."""
+
+
+@cache.command()
+@_URI
+def stat(uri: str) -> None:
+    """Count the objects in the cache."""
+    from audiostyle.store import open_store
+    from components.preprocess import cache as spectrograms
+
+    store = open_store(uri)
+    store.check()
+    found = spectrograms.stat(store)
+    click.echo(f"objects  {found.objects}\nbytes    {found.bytes}")
+    if found.objects:
+        click.echo(f"oldest   {_when(found.oldest)}\nnewest   {_when(found.newest)}")
+
+
+@cache.command()
+@_URI
+@click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Delete these.")
+@click.option("--max-gb", type=click.FloatRange(0), help="Delete the oldest beyond this size.")
+def prune(uri: str, older_than: float | None, max_gb: float | None) -> None:
+    """Delete old objects; they are computed again when needed."""
+    from audiostyle.store import open_store
+    from components.preprocess import cache as spectrograms
+
+    if older_than is None and max_gb is None:
+        raise InputError("prune: give --older-than, --max-gb, or both")
+    store = open_store(uri)
+    store.check()
+    before = 0.0 if older_than is None else time.time() - older_than * 86400
+    most = None if max_gb is None else int(max_gb * 1e9)
+    objects = size = 0
+    for entry in spectrograms.prune(store, before=before, most=most):
+        objects, size = objects + 1, size + entry.size
+    click.echo(f"deleted {objects} objects, {size} bytes")
+
+
+@cache.command()
+@_URI
+@click.option("--delete", is_flag=True, help="Delete what is damaged.")
+def verify(uri: str, delete: bool) -> None:
+    """Read every object and check it; exits with 1 where some are damaged and stay."""
+    from audiostyle.store import open_store
+    from components.preprocess import cache as spectrograms
+
+    store = open_store(uri)
+    store.check()
+    good = damaged = 0
+    for entry, reason in spectrograms.verify(store):
+        if not reason:
+            good += 1
+            continue
+        damaged += 1
+        click.echo(f"{store.uri}/{entry.key}: {reason}")
+        if delete:
+            store.delete(entry.key)
+    click.echo(f"{good} good, {damaged} damaged{', deleted' if delete and damaged else ''}")
+    sys.exit(1 if damaged and not delete else 0)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")

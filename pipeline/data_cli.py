@@ -1,0 +1,73 @@
+"""The commands `audiostyle data`: data sets by name."""
+
+from pathlib import Path
+
+import click
+
+from audiostyle.command import Command
+
+HOME = click.option(
+    "--to",
+    "home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="AUDIOSTYLE_DATA",
+    default=Path("outputs/data"),
+    show_default=True,
+    help="Folder of data sets; NAME goes to a folder in it.",
+)
+MIRROR = click.option(
+    "--from",
+    "mirror",
+    default="",
+    metavar="URI",
+    help="Fetch from here: a folder (s3://, https://, path) with the files, or an archive.",
+)
+
+
+class _Group(click.Group):
+    command_class = Command
+
+
+@click.group(cls=_Group)
+def data() -> None:
+    """Data sets by name."""
+
+
+@data.command("list")
+def list_() -> None:
+    """List the data sets that are known by name."""
+    from components.preprocess.datasets.published import PUBLISHED
+
+    width = max(map(len, PUBLISHED))
+    for found in PUBLISHED.values():
+        size = f"{found.size / 1e9:5.1f} GB" if found.size else f"{'by hand':>8}"
+        click.echo(f"{found.name:{width}}  {size}  {found.title}")
+
+
+@data.command()
+@click.argument("name")
+def info(name: str) -> None:
+    """Show what is known of a data set: addresses, hashes, licence, citation."""
+    from components.preprocess.datasets.published import named
+
+    found = named(name)
+    lines = [("name", found.name), ("holds", found.title)]
+    for file in found.files:
+        lines += [("url", file.url), ("hash", file.hash or "none was published")]
+    lines += [("size", f"about {found.size / 1e9:.1f} GB")] if found.size else []
+    lines += [("licence", found.licence), ("cite", found.citation)]
+    lines += [("note", found.note)] if found.note else []
+    for label, text in lines:
+        click.echo(f"{label:8} {text}")
+
+
+@data.command()
+@click.argument("name")
+@HOME
+@MIRROR
+@click.option("--hash", default="", metavar="md5:…|sha256:…", help="Of the archive.")
+def fetch(name: str, home: Path, mirror: str, hash: str) -> None:
+    """Download, check and extract a data set: NAME, or the address of an archive."""
+    from components.preprocess.fetch import located
+
+    click.echo(located(name, home, mirror=mirror, hash=hash))
