@@ -6,18 +6,13 @@ from datetime import datetime
 
 import click
 
-from audiostyle.command import Command
+from audiostyle.command import Group
 from audiostyle.errors import InputError
-
-
-class _Group(click.Group):
-    command_class = Command
-
 
 _URI = click.argument("uri")
 
 
-@click.group(cls=_Group)
+@click.group(cls=Group)
 def cache() -> None:
     """The spectrogram cache at URI: s3://bucket/prefix, file:///folder, or a path."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from audiostyle.command import Command
+from audiostyle.command import Group
 
 HOME = click.option(
     "--to",
@@ -24,11 +24,7 @@ MIRROR = click.option(
 )
 
 
-class _Group(click.Group):
-    command_class = Command
-
-
-@click.group(cls=_Group)
+@click.group(cls=Group)
 def data() -> None:
     """Data sets by name."""
 

@@ -8,7 +8,8 @@ import pytest
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
 
 from audiostyle.errors import InputError
-from audiostyle.store import FileStore, S3Store, Store, StoreUnavailableError, open_store
+from audiostyle.store import FileStore, Store, StoreUnavailableError, open_store
+from audiostyle.store_s3 import S3Store
 
 
 @pytest.fixture(params=["file", "s3"])

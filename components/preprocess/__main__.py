@@ -10,7 +10,12 @@ from components.preprocess.preprocess import PreprocessConfig, preprocess
 
 
 @click.command(cls=Command)
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder a class.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder, archive, or CSV or JSONL manifest.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Spectrogram set.")
 @config_options(PreprocessConfig)
 def main(data: Path, out: Path, **options: Any) -> None:

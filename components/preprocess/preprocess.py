@@ -1,88 +1,226 @@
-"""The preprocess stage: decode every clip of a data set, resample, cut, keep its spectrogram."""
+"""The preprocess stage: every clip of a data set becomes a spectrogram, from the cache or anew."""
 
 import dataclasses
+import hashlib
 import logging
 import os
+import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from audiostyle import artifacts, audio, spectrogram_set
+from audiostyle import audio, spectrogram_set
 from audiostyle.command import progress
 from audiostyle.config import Config
 from audiostyle.errors import AudioError, InputError
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from audiostyle.spectrogram_set import Clip, Failure
-from components.preprocess.folders import clips_of
+from components.preprocess.cache import SpectrogramCache, key_of, settings_digest
+from components.preprocess.cutting import CutConfig, cut
+from components.preprocess.datasets.recognise import data_set
+from components.preprocess.download import scratch
+from components.preprocess.extract import Limits, extract_into, is_archive
 
 log = logging.getLogger(__name__)
+
+# Files that are worked on ahead of the one that is written next: enough that the workers do not
+# wait while a shard of 128 clips is written, few enough that they fit in 30 MB at 3 s a clip.
+AHEAD = 48
+
+_Result = tuple[Clip, Tensor] | Failure
 
 
 class PreprocessConfig(Config):
     """Settings of the stage."""
 
     spectrogram: SpectrogramConfig = SpectrogramConfig()
+    cut: CutConfig = CutConfig()
+    layout: str = Field("auto", description="of the data set, by name; auto: by looking at it")
     validation: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
     test: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
     seed: int = Field(0, description="of the random split")
     max_failures: float = Field(
         0.01, ge=0, le=1, description="share of unusable files beyond which the stage fails"
     )
+    cache: str = Field(
+        "", description="URI of the spectrogram cache: s3://bucket/prefix, file:///folder, a path"
+    )
+    workers: int = Field(
+        0, ge=0, le=256, description="threads; 0: one a core, two with a cache in a bucket"
+    )
 
 
 def preprocess(data: Path | str, out: Path | str, config: PreprocessConfig) -> None:
     """Write the spectrogram set of a data set.
 
-    data: folder with one sub-folder a class, optionally below train/, validation/, test/.
+    data: a folder, an archive of one, or a CSV or JSONL manifest; see `datasets`.
     Raises InputError where the folder is no data set, or where more than `max_failures` of its
     files cannot be used; fewer are named in the artifact's `failures.jsonl`.
     """
-    data = Path(data)
-    clips = clips_of(data, seed=config.seed, validation=config.validation, test=config.test)
-    results = list_results(data, clips, config.spectrogram)
-    about = {"name": data.resolve().name, "clips": len(clips)}
-    spectrogram_set.write(
-        out, config.spectrogram, about, _bounded(results, len(clips), config.max_failures, data)
-    )
-    log.info("preprocess: %d clips of %d classes", len(clips), len({c.label for c in clips}))
+    data, out = Path(data), Path(out)
+    cache = SpectrogramCache(config.cache) if config.cache else None
+    with _folder(data, out) as folder:
+        found = data_set(
+            folder,
+            seed=config.seed,
+            validation=config.validation,
+            test=config.test,
+            layout=config.layout,
+        )
+        total = len(found.clips)
+        about = {
+            "name": data.resolve().name,
+            "layout": found.layout,
+            "clips": total,
+            "cut": config.cut.plain(),
+        }
+        results = list_results(
+            found.root,
+            found.clips,
+            config.spectrogram,
+            cut_config=config.cut,
+            cache=cache,
+            workers=config.workers,
+        )
+        spectrogram_set.write(
+            out,
+            config.spectrogram,
+            about,
+            _flat(_bounded(results, total, config.max_failures, found.root)),
+        )
+    log.info("preprocess: %d files of %d classes", total, len({c.label for c in found.clips}))
+    if cache:
+        counts = cache.counts
+        log.info(
+            "preprocess: %d files from the cache, %d computed, %d of these damaged there",
+            counts.found,
+            counts.computed,
+            counts.damaged,
+        )
+
+
+@contextmanager
+def _folder(data: Path, out: Path) -> Iterator[Path]:
+    """The data itself; of an archive, a folder beside `out` that goes at the end."""
+    if not (data.is_file() and is_archive(data)):
+        yield data
+        return
+    folder = scratch(out)
+    try:
+        extract_into(data, folder, Limits())
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def list_results(
-    root: Path, clips: list[Clip], config: SpectrogramConfig
-) -> Iterator[tuple[Clip, Tensor] | Failure]:
-    """Spectrogram of every clip, in order.
+    root: Path,
+    clips: list[Clip],
+    spectrogram: SpectrogramConfig,
+    *,
+    cut_config: CutConfig | None = None,
+    cache: SpectrogramCache | None = None,
+    workers: int = 0,
+) -> Iterator[list[tuple[Clip, Tensor]] | Failure]:
+    """Spectrograms of every file, in order: mostly one of each, or why there is none.
 
-    Decoding, resampling and FFTs all leave the interpreter's lock, so that threads use every core.
+    Decoding, resampling, FFTs, hashes and files all leave the interpreter's lock, so that threads
+    use every core without a process's start or a copy of every spectrogram between processes
+    (measured in benchmarks.preprocess). Holds AHEAD files at a time.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # A bounded look-ahead: `map` alone would decode the whole data set into memory.
-        window = 4 * (os.cpu_count() or 1)
-        for start in range(0, len(clips), window):
-            yield from pool.map(lambda c: _analyse(root, c, config), clips[start : start + window])
+    cut_config = cut_config or CutConfig()
+    work = _Work(root, spectrogram, cut_config, cache, settings_digest(spectrogram, cut_config))
+    threads = torch.get_num_threads()
+    # Workers that wait for a server leave their core to others.
+    remote = cache is not None and cache.store.uri.startswith("s3:")
+    workers = workers or (os.cpu_count() or 1) * (2 if remote else 1)
+    # Of long recordings all windows are held: as few as keep the workers busy.
+    ahead = 2 * workers if cut_config.long == "windows" else max(AHEAD, 2 * workers)
+    with ThreadPoolExecutor(workers, "preprocess", _take_one_core) as pool:
+        waiting: deque[Future[list[tuple[Clip, Tensor]] | Failure]] = deque()
+        try:
+            for clip in clips:
+                waiting.append(pool.submit(work.analyse, clip))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
 
 
-def _analyse(root: Path, clip: Clip, config: SpectrogramConfig) -> tuple[Clip, Tensor] | Failure:
-    path = root / clip.path
-    try:
+def _take_one_core() -> None:
+    # Torch would split every FFT over all cores, and as many workers as cores do that at a time.
+    torch.get_num_threads()  # torch gives a new thread its count late, over what it was set to
+    torch.set_num_threads(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    root: Path
+    spectrogram: SpectrogramConfig
+    cut: CutConfig
+    cache: SpectrogramCache | None
+    settings: str
+
+    def analyse(self, clip: Clip) -> list[tuple[Clip, Tensor]] | Failure:
+        path = self.root / clip.path
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return Failure(clip.path, "does not exist")
+        except OSError as error:
+            return Failure(clip.path, f"cannot be read: {error.strerror}")
+        sha256 = hashlib.sha256(content).hexdigest()
+        clip = dataclasses.replace(clip, sha256=sha256)
+        key = key_of(sha256, self.settings)
+        found, damaged = self.cache.get(key) if self.cache else (None, False)
+        if found is None:
+            try:
+                found = self._compute(path, content)
+            except AudioError as error:
+                return Failure(clip.path, error.reason)
+            if self.cache:
+                self.cache.put(key, found, replace=damaged)
+        return self._clips(clip, found)
+
+    def _compute(self, path: Path, content: bytes) -> Tensor:
+        """Spectrograms of a file's clips. Output: [clips, bins, frames] float32."""
+        config = self.spectrogram
         recording = audio.require_sound(
-            audio.read(path), path, seconds=config.n_fft / config.sample_rate
+            audio.read(path, content), path, seconds=config.n_fft / config.sample_rate
         )
-    except AudioError as error:
-        return Failure(clip.path, error.reason)
-    samples = audio.mono(audio.resample(recording, config.sample_rate))[: config.clip_samples]
-    samples = np.pad(samples, (0, config.clip_samples - len(samples)))
-    clip = dataclasses.replace(clip, sha256=artifacts.file_digest(path))
-    return clip, magnitude(torch.from_numpy(samples), config)
+        clips = cut(recording, config.sample_rate, config.clip_samples, self.cut)
+        return magnitude(torch.from_numpy(clips), config)
+
+    def _clips(self, clip: Clip, magnitudes: Tensor) -> list[tuple[Clip, Tensor]]:
+        if self.cut.long != "windows":
+            return [(clip, magnitudes[0])]
+        hop = self.cut.hop_seconds
+        return [
+            (dataclasses.replace(clip, start=round(i * hop, 6)), one)
+            for i, one in enumerate(magnitudes)
+        ]
+
+
+def _flat(results: Iterable[list[tuple[Clip, Tensor]] | Failure]) -> Iterator[_Result]:
+    for result in results:
+        if isinstance(result, Failure):
+            yield result
+        else:
+            yield from result
 
 
 def _bounded(
-    results: Iterable[tuple[Clip, Tensor] | Failure], total: int, share: float, data: Path
-) -> Iterator[tuple[Clip, Tensor] | Failure]:
+    results: Iterable[list[tuple[Clip, Tensor]] | Failure], total: int, share: float, data: Path
+) -> Iterator[list[tuple[Clip, Tensor]] | Failure]:
     """Pass results on, and raise InputError as soon as too many of them are failures."""
     failed = 0
     for result in progress(results, "preprocess", total):

@@ -1,0 +1,82 @@
+"""Which clips train, which choose, which test: as published, by folds, or drawn group by group."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from audiostyle.errors import InputError
+from audiostyle.spectrogram_set import Clip
+from components.preprocess.datasets.layout import SUFFIXES, Source
+
+
+def clips(
+    sources: list[Source],
+    root: Path,
+    *,
+    seed: int,
+    validation: float,
+    test: float,
+    licence: str = "",
+) -> list[Clip]:
+    """Clips with their splits.
+
+    Splits are kept where the data set has them. Of folds, the last is the test split, the one
+    before validates, the others train. Else groups are drawn by a hash of the seed and the group,
+    so that a clip stays where it is when others come or go; validation and test are shares.
+    Raises InputError where there are fewer than two classes, or a class has no training clips.
+    """
+    if all(source.split for source in sources):
+        splits = [source.split for source in sources]
+    elif any(source.split for source in sources):
+        without = next(source for source in sources if not source.split)
+        raise InputError(f"data: {root}: {without.path} has no split, though others have one")
+    elif all(source.fold for source in sources):
+        splits = _of_folds(sources, root)
+    elif any(source.fold for source in sources):
+        without = next(source for source in sources if not source.fold)
+        raise InputError(f"data: {root}: {without.path} has no fold, though others have one")
+    else:
+        splits = [_drawn(source, seed, validation, test) for source in sources]
+    made = [
+        Clip(
+            source.path,
+            source.label,
+            split,
+            source.group or source.path,
+            licence=source.licence or licence,
+            fold=source.fold,
+            source_id=source.source_id,
+        )
+        for source, split in zip(sources, splits, strict=True)
+    ]
+    labels = {clip.label for clip in made}
+    if len(labels) < 2:
+        raise InputError(
+            f"data: {root} has {len(labels)} class folders with audio files; 2 or more are needed"
+            f" (one sub-folder a class, with {', '.join(sorted(SUFFIXES))} files)"
+        )
+    trained = {clip.label for clip in made if clip.split == "train"}
+    if missing := labels - trained:
+        raise InputError(f"data: {root} has no training clips of {', '.join(sorted(missing))}")
+    return made
+
+
+def _of_folds(sources: list[Source], root: Path) -> list[str]:
+    # fold2 before fold10.
+    folds = sorted(
+        {source.fold for source in sources},
+        key=lambda fold: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", fold)],
+    )
+    if len(folds) < 3:
+        raise InputError(f"data: {root} has {len(folds)} folds; 3 or more are needed")
+    names = dict.fromkeys(folds, "train") | {folds[-2]: "validation", folds[-1]: "test"}
+    return [names[source.fold] for source in sources]
+
+
+def _drawn(source: Source, seed: int, validation: float, test: float) -> str:
+    group = source.group or source.path
+    digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    if share < test:
+        return "test"
+    return "validation" if share < test + validation else "train"
