@@ -11,6 +11,7 @@ from typing import Any
 
 from kfp import local
 
+from audiostyle.artifacts import file_digest
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
 
@@ -59,9 +60,8 @@ def fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(json.dumps([path.relative_to(folder).as_posix(), content]).encode())
+            row = [path.relative_to(folder).as_posix(), file_digest(path)]
+            digest.update(json.dumps(row).encode())
     return digest.hexdigest()
 
 

@@ -1,6 +1,5 @@
 """Audio that a browser can play, inside the report's own folder."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ import numpy as np
 import soundfile
 
 from audiostyle import audio
+from audiostyle.artifacts import file_digest
 
 # What Chromium, Firefox and Safari all decode, as libsndfile names format and sample format.
 # 64-bit float, AIFF, CAF, AU and the like are not among them.
@@ -45,8 +45,7 @@ def publish(source: Path, recording: audio.Recording, folder: Path) -> str:
     if playable and inside.is_relative_to(folder.resolve()):
         return relative_url(inside.relative_to(folder.resolve()))
 
-    with source.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    digest = file_digest(source)[:16]
     copy = folder / "media" / f"{_safe(source.stem)}-{digest}{suffix if playable else '.flac'}"
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -61,7 +61,8 @@ def _stylize_pair(
     pair: Pair, model: Classifier, config: StylizeConfig, folder: Path, model_name: str
 ) -> Item:
     spectrogram = model.spectrogram
-    content = _sound(pair.content, spectrogram)
+    recordings = {role: _sound(path, spectrogram) for role, path in pair.recordings().items()}
+    content = recordings["content"]
     working = audio.resample(content, spectrogram.sample_rate)
     channels = torch.from_numpy(working.samples)  # [channels, n]
     spectrum = stft(channels, spectrogram)
@@ -70,9 +71,7 @@ def _stylize_pair(
     # phase would cancel.
     together = spectrum.abs().square().mean(0).sqrt()
     style = magnitude(
-        torch.from_numpy(
-            audio.mono(audio.resample(_sound(pair.style, spectrogram), spectrogram.sample_rate))
-        ),
+        torch.from_numpy(audio.mono(audio.resample(recordings["style"], spectrogram.sample_rate))),
         spectrogram,
     )
     device = next(model.parameters()).device
@@ -89,8 +88,8 @@ def _stylize_pair(
     )
     result = _spread(spectrum.abs(), done.magnitude.cpu())
     stylized_set.save_item(folder, item, result, spectrum.angle())
-    for role, path in pair.recordings().items():
-        stylized_set.save_audio(folder, item, role, audio.read(path))
+    for role, recording in recordings.items():
+        stylized_set.save_audio(folder, item, role, recording)
     return item
 
 
