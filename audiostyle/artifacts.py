@@ -20,6 +20,7 @@ from pydantic import Field, JsonValue
 
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError
+from audiostyle.pickles import is_pickle
 
 MANIFEST = "manifest.json"
 
@@ -29,7 +30,7 @@ STYLIZED_SET = "audiostyle/stylized-set"
 AUDIO_SET = "audiostyle/audio-set"
 
 # The versions that this release writes, and the only ones that it reads.
-VERSIONS = {SPECTROGRAM_SET: 1, CLASSIFIER: 1, STYLIZED_SET: 1, AUDIO_SET: 1}
+VERSIONS = {SPECTROGRAM_SET: 1, CLASSIFIER: 1, STYLIZED_SET: 2, AUDIO_SET: 1}
 
 
 class Manifest(Config):
@@ -108,7 +109,8 @@ def writing(folder: Path | str, format: str, config: dict[str, Any]) -> Iterator
 def opening(folder: Path | str, format: str) -> Artifact:
     """Open an artifact and check it: format, version, and the hash of every file.
 
-    Raises ArtifactError that says which file is missing, damaged, or of an unknown format.
+    Raises ArtifactError that says which file is missing, damaged, a pickle, or of an unknown
+    format.
     """
     folder = Path(folder)
     path = folder / MANIFEST
@@ -129,6 +131,10 @@ def opening(folder: Path | str, format: str) -> Artifact:
             f"is {format} version {manifest.version};"
             f" this release reads version {VERSIONS[format]}",
         )
+    for there in sorted(folder.rglob("*")):
+        # Listed or not: whoever can add a file can add a line.
+        if there.is_file() and is_pickle(there):
+            raise ArtifactError(there, "is a pickle, and pickles are never loaded")
     for name, digest in manifest.files.items():
         pure = PurePosixPath(name)
         if pure.is_absolute() or ".." in pure.parts:
@@ -146,10 +152,15 @@ def file_digest(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def bytes_digest(content: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def digest_of(value: Any) -> str:
     """SHA-256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return bytes_digest(text.encode())
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -3,10 +3,11 @@
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,37 +42,92 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Duration."""
-        return int(self.samples.shape[1]) / self.sample_rate
+        return self.frames / self.sample_rate
+
+    @property
+    def frames(self) -> int:
+        """Samples a channel."""
+        return int(self.samples.shape[1])
+
+    def part(self, start: int, stop: int) -> "Recording":
+        """See Source."""
+        return Recording(self.samples[:, start:stop], self.sample_rate)
 
 
-def read(path: Path | str, content: bytes | None = None) -> Recording:
-    """Decode WAV, FLAC, OGG, MP3, AIFF or whatever else libsndfile reads.
+class Source(Protocol):
+    """Audio of which parts can be had: a Recording in memory, or a file decoded on demand."""
+
+    @property
+    def frames(self) -> int:
+        """Samples a channel."""
+
+    @property
+    def sample_rate(self) -> int:
+        """In Hz."""
+
+    def part(self, start: int, stop: int) -> "Recording":
+        """Samples from `start` to before `stop`; fewer at the end."""
+
+
+class AudioFile:
+    """A file opened by `opening`. See Source."""
+
+    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
+        self.path = path
+        self._file = file
+        self.frames = int(file.frames)
+        self.sample_rate = int(file.samplerate)
+        self.channels = int(file.channels)
+
+    def part(self, start: int, stop: int) -> Recording:
+        """See Source. Raises AudioError where it cannot be decoded or holds values like NaN."""
+        with _decoding(self.path):
+            if self._file.tell() != start:
+                self._file.seek(start)
+            # Shape [n, channels]; always two dimensions, so that mono is no special case.
+            samples = self._file.read(stop - start, dtype="float32", always_2d=True)
+        if not len(samples):
+            raise AudioError(self.path, "is empty (no samples)")
+        if not np.isfinite(samples).all():
+            raise AudioError(self.path, "holds samples that are not finite numbers")
+        return Recording(np.ascontiguousarray(samples.T), self.sample_rate)
+
+
+@contextmanager
+def opening(path: Path | str, content: bytes | None = None) -> Iterator[AudioFile]:
+    """Open WAV, FLAC, OGG, MP3, AIFF or whatever else libsndfile reads, to decode parts of it.
 
     content: the file's bytes, where they are in memory already; `path` then only names it.
-    Raises AudioError where the file is missing, empty or corrupt, or holds values that are no
-    numbers.
+    Raises AudioError where the file is missing, empty or no audio.
     """
     path = Path(path)
     if content is None:
-        _require_file(path)
+        require_file(path)
     elif not content:
         raise AudioError(path, "is empty (0 bytes)")
+    with _decoding(path):
+        file = soundfile.SoundFile(path if content is None else io.BytesIO(content))
+    with file:
+        yield AudioFile(path, file)
+
+
+def read(path: Path | str, content: bytes | None = None) -> Recording:
+    """Decode a whole file. See `opening`; raises AudioError where it is corrupt, too."""
+    with opening(path, content) as file:
+        return file.part(0, max(1, file.frames))
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
     try:
-        # Shape [n, channels]; always two dimensions, so that mono is no special case.
-        samples, rate = soundfile.read(
-            path if content is None else io.BytesIO(content), dtype="float32", always_2d=True
-        )
+        yield
     except soundfile.LibsndfileError as error:
         detail = str(error.error_string).rstrip(".")
         raise AudioError(path, f"cannot be decoded as audio: {detail}") from None
-    if not len(samples):
-        raise AudioError(path, "is empty (no samples)")
-    if not np.isfinite(samples).all():
-        raise AudioError(path, "holds samples that are not finite numbers")
-    return Recording(np.ascontiguousarray(samples.T), rate)
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Raise AudioError unless there is a file with something in it."""
     if not path.exists():
         raise AudioError(path, "does not exist")
     if not path.is_file():
@@ -90,6 +146,8 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
 
 def mono(recording: Recording) -> Samples:
     """Mean of the channels. Output: [n] float32."""
+    if len(recording.samples) == 1:
+        return recording.samples[0]
     mixed: Samples = recording.samples.mean(0, dtype=np.float32)
     return mixed
 
@@ -99,15 +157,22 @@ def require_sound(recording: Recording, path: Path | str, *, seconds: float) -> 
 
     seconds: shortest length that is accepted.
     """
-    if recording.seconds < seconds:
-        raise AudioError(
-            path, f"is too short: {recording.seconds:.3f} s, at least {seconds:.3f} s are needed"
-        )
-    peak = float(np.abs(recording.samples).max())
+    require_seconds(recording.seconds, path, least=seconds)
+    require_peak(float(max(recording.samples.max(), -recording.samples.min())), path)
+    return recording
+
+
+def require_seconds(seconds: float, path: Path | str, *, least: float) -> None:
+    """Raise AudioError naming `path` where a recording is too short."""
+    if seconds < least:
+        raise AudioError(path, f"is too short: {seconds:.3f} s, at least {least:.3f} s are needed")
+
+
+def require_peak(peak: float, path: Path | str) -> None:
+    """Raise AudioError naming `path` where a recording is silent. peak: of full scale."""
     if peak < SILENCE:
         level = f"{20 * np.log10(peak):.0f} dBFS" if peak else "all zeros"
         raise AudioError(path, f"is silent (peak {level}, at least -80 dBFS is needed)")
-    return recording
 
 
 def write(
@@ -142,8 +207,7 @@ def write(
             for name, text in (tags or {}).items():
                 setattr(file, name, text)
             file.write(frames)
-        # mkstemp makes files private; an output has the ordinary rights of a new file.
-        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).chmod(ordinary_rights())
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
@@ -160,7 +224,8 @@ def check_writable(path: Path | str, subtype: Subtype = "PCM_16") -> None:
         raise InputError(f"{path}: {suffix} holds {', '.join(_FORMATS[suffix])}, not {subtype}")
 
 
-def _umask() -> int:
+def ordinary_rights() -> int:
+    """Mode of a new file; mkstemp makes its files private, and outputs are not."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask

@@ -20,8 +20,8 @@ from audiostyle import artifacts
 from audiostyle.errors import ArtifactError
 from audiostyle.spectrogram import SpectrogramConfig
 
-# 128 clips of 3 s make some 70 MB: large enough to read at disk speed, small enough to hold.
-SHARD = 128
+# Bytes of a file of clips, 128 of 3 s: large enough to read at disk speed, small enough to hold.
+SHARD = 70 << 20
 SPLITS = ("train", "validation", "test")
 
 
@@ -78,7 +78,8 @@ def write(
 
         stream = good()
         number = 0
-        while shard := list(islice(stream, SHARD)):
+        together = max(1, SHARD // (4 * spectrogram.bins * spectrogram.clip_frames))
+        while shard := list(islice(stream, together)):
             safetensors.torch.save_file(
                 {"magnitude": torch.stack(shard)}, temporary / _shard(number)
             )

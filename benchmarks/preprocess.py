@@ -8,8 +8,8 @@ of `--data`, `$ESC10_DIR`, ../shared/data/ESC-10, else examples/instruments.
 
 - loop: what everybody writes, `librosa.load(sr=22050)` and `librosa.stft`, file by file
 - floor: decode and resample alone, a thread a core
-- cold: our spectrograms, hashed and written to an empty cache in a folder; a floor of ours, since
-  whole files are decoded in both
+- cold: our spectrograms, hashed and written to an empty cache in a folder; of a long file no more
+  is decoded than the clip needs, where loop and floor decode all of it
 - warm: the same again, with all of them in the cache: in a folder, and in SeaweedFS on this host
 - stage: `preprocess` as a whole, with a spectrogram set written and hashed, too
 """

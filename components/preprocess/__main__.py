@@ -1,11 +1,13 @@
 """Command line of the preprocess stage."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from audiostyle.command import Command, config_from, config_options, log_to_stderr
+from components.preprocess.fetch import located
 from components.preprocess.preprocess import PreprocessConfig, preprocess
 
 
@@ -13,15 +15,17 @@ from components.preprocess.preprocess import PreprocessConfig, preprocess
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Folder, archive, or CSV or JSONL manifest.",
+    help="Folder, archive, CSV or JSONL manifest; an archive's address, or a data set's name.",
 )
+@click.option("--from", "mirror", default="", metavar="URI", help="Where to fetch DATA from.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Spectrogram set.")
 @config_options(PreprocessConfig)
-def main(data: Path, out: Path, **options: Any) -> None:
+def main(data: str, mirror: str, out: Path, **options: Any) -> None:
     """Turn a labelled data set into a spectrogram set."""
     log_to_stderr()
-    preprocess(data, out, config_from(PreprocessConfig, options))
+    config = config_from(PreprocessConfig, options)
+    with tempfile.TemporaryDirectory(prefix="audiostyle-") as home:
+        preprocess(located(data, Path(home), mirror=mirror), out, config)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ value one safetensors object, `magnitude` [clips, bins, frames] float32, with th
 of the tensor's bytes in its header. An object that does not check out is as good as none.
 """
 
-import hashlib
 import json
 import logging
 import threading
@@ -21,7 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from audiostyle.artifacts import digest_of
+from audiostyle.artifacts import bytes_digest, digest_of
 from audiostyle.errors import AudiostyleError
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.store import Entry, Store, StoreUnavailableError, open_store
@@ -30,7 +29,7 @@ from components.preprocess.cutting import CutConfig
 log = logging.getLogger(__name__)
 
 # Part of every key: raised when the same audio and settings come to give other numbers.
-VERSION = 1
+VERSION = 2
 _ENDING = ".safetensors"
 # Seconds of an outage that are waited out: a server that is started again needs 5 to 30.
 PATIENCE = 90.0
@@ -112,9 +111,12 @@ class SpectrogramCache:
             self._lost = True
 
 
-def key_of(sha256: str, settings: str) -> str:
-    """Key of an audio file, by the SHA-256 of its bytes, under settings, by `settings_digest`."""
-    return hashlib.sha256(f"{sha256} {settings}".encode()).hexdigest()
+def key_of(sha256: str, settings: str, numbers: range = range(1)) -> str:
+    """Key of an audio file, by the SHA-256 of its bytes, under settings, by `settings_digest`.
+
+    numbers: which of its clips.
+    """
+    return bytes_digest(f"{sha256} {settings} {numbers.start}-{numbers.stop}".encode())
 
 
 def settings_digest(spectrogram: SpectrogramConfig, cut: CutConfig) -> str:

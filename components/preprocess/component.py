@@ -9,18 +9,28 @@ def preprocess(
     data: str,
     config: dict = {},  # noqa: B006, kfp reads the default from the signature
     data_version: str = "",
+    mirror: str = "",
+    cache: str = "",
 ) -> None:
     """Turn a labelled data set into a spectrogram set.
 
     Args:
         spectrograms: The spectrogram set.
-        data: Folder of the data set.
+        data: Folder, manifest or archive, its address (https://, s3://), or a data set's name.
         config: Settings of the stage; the defaults are used for what is not there.
         data_version: Anything that changes when the data does, so that the cache is missed then.
+        mirror: Address of a folder with a named data set's files.
+        cache: URI of the spectrogram cache, where the settings name none.
     """
+    import tempfile
+    from pathlib import Path
+
     from audiostyle.command import task
+    from components.preprocess.fetch import located
     from components.preprocess.preprocess import PreprocessConfig, preprocess
 
-    with task():
-        preprocess(data, spectrograms.path, PreprocessConfig.parse(config, "config of preprocess"))
+    with task(), tempfile.TemporaryDirectory(prefix="audiostyle-") as home:
+        settings = PreprocessConfig.parse(config, "config of preprocess")
+        settings = settings.model_copy(update={"cache": settings.cache or cache})
+        preprocess(located(data, Path(home), mirror=mirror), spectrograms.path, settings)
         spectrograms.metadata["data_version"] = data_version

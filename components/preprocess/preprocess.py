@@ -1,7 +1,6 @@
 """The preprocess stage: every clip of a data set becomes a spectrogram, from the cache or anew."""
 
 import dataclasses
-import hashlib
 import logging
 import os
 import shutil
@@ -11,27 +10,33 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from audiostyle import audio, spectrogram_set
+from audiostyle.artifacts import bytes_digest, file_digest
 from audiostyle.command import progress
 from audiostyle.config import Config
 from audiostyle.errors import AudioError, InputError
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from audiostyle.spectrogram_set import Clip, Failure
 from components.preprocess.cache import SpectrogramCache, key_of, settings_digest
-from components.preprocess.cutting import CutConfig, cut
+from components.preprocess.cutting import CutConfig, count, cut
 from components.preprocess.datasets.recognise import data_set
 from components.preprocess.download import scratch
 from components.preprocess.extract import Limits, extract_into, is_archive
 
 log = logging.getLogger(__name__)
 
-# Files that are worked on ahead of the one that is written next: enough that the workers do not
-# wait while a shard of 128 clips is written, few enough that they fit in 30 MB at 3 s a clip.
-AHEAD = 48
+# Bytes of spectrograms that are worked on ahead of the one that is written next: 48 clips of 3 s,
+# enough that the workers do not wait while a shard of 128 is written.
+AHEAD = 26 << 20
+# Windows of a long recording that are worked on together.
+WINDOWS = 32
+# Bytes up to which a file is read into memory whole.
+_SMALL = 64 << 20
 
 _Result = tuple[Clip, Tensor] | Failure
 
@@ -132,7 +137,8 @@ def list_results(
 
     Decoding, resampling, FFTs, hashes and files all leave the interpreter's lock, so that threads
     use every core without a process's start or a copy of every spectrogram between processes
-    (measured in benchmarks.preprocess). Holds AHEAD files at a time.
+    (measured in benchmarks.preprocess). Of the windows of long recordings a part comes at a time.
+    However large the data, or one recording of it, AHEAD bytes are held.
     """
     cut_config = cut_config or CutConfig()
     work = _Work(root, spectrogram, cut_config, cache, settings_digest(spectrogram, cut_config))
@@ -140,15 +146,20 @@ def list_results(
     # Workers that wait for a server leave their core to others.
     remote = cache is not None and cache.store.uri.startswith("s3:")
     workers = workers or (os.cpu_count() or 1) * (2 if remote else 1)
-    # Of long recordings all windows are held: as few as keep the workers busy.
-    ahead = 2 * workers if cut_config.long == "windows" else max(AHEAD, 2 * workers)
+    windows = WINDOWS if cut_config.long == "windows" else 1
+    ahead = max(2 * workers, AHEAD // (windows * 4 * spectrogram.bins * spectrogram.clip_frames))
+    # The first transform of a process sets the FFT library up, which is not for several threads at
+    # a time: of a run in hundreds, spectrograms then differed in their last bits.
+    _take_one_core()
+    magnitude(torch.zeros(spectrogram.clip_samples), spectrogram)
     with ThreadPoolExecutor(workers, "preprocess", _take_one_core) as pool:
         waiting: deque[Future[list[tuple[Clip, Tensor]] | Failure]] = deque()
         try:
             for clip in clips:
-                waiting.append(pool.submit(work.analyse, clip))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
+                for part in work.parts(clip):
+                    waiting.append(pool.submit(work.analyse, *part))
+                    if len(waiting) >= ahead:
+                        yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
@@ -170,43 +181,73 @@ class _Work:
     cache: SpectrogramCache | None
     settings: str
 
-    def analyse(self, clip: Clip) -> list[tuple[Clip, Tensor]] | Failure:
+    def parts(self, clip: Clip) -> Iterator[tuple[Clip, range]]:
+        """What is worked on at a time: of a file's windows WINDOWS, else all there is."""
+        if self.cut.long != "windows":
+            yield clip, range(1)
+            return
         path = self.root / clip.path
         try:
-            content = path.read_bytes()
+            with audio.opening(path) as file:
+                windows = self._count(file)
+            if windows > WINDOWS:  # once, rather than for every part
+                clip = dataclasses.replace(clip, sha256=file_digest(path))
+        except (AudioError, OSError):
+            windows = 1  # whose analysis tells why there is none
+        for start in range(0, windows, WINDOWS):
+            yield clip, range(start, min(start + WINDOWS, windows))
+
+    def analyse(self, clip: Clip, numbers: range) -> list[tuple[Clip, Tensor]] | Failure:
+        path = self.root / clip.path
+        try:
+            # Small files are read once, to be hashed and decoded; large ones do not fit.
+            content = path.read_bytes() if path.stat().st_size <= _SMALL else None
+            if not clip.sha256:
+                digest = file_digest(path) if content is None else bytes_digest(content)
+                clip = dataclasses.replace(clip, sha256=digest)
         except FileNotFoundError:
             return Failure(clip.path, "does not exist")
         except OSError as error:
             return Failure(clip.path, f"cannot be read: {error.strerror}")
-        sha256 = hashlib.sha256(content).hexdigest()
-        clip = dataclasses.replace(clip, sha256=sha256)
-        key = key_of(sha256, self.settings)
+        key = key_of(clip.sha256, self.settings, numbers)
         found, damaged = self.cache.get(key) if self.cache else (None, False)
         if found is None:
             try:
-                found = self._compute(path, content)
+                found = self._compute(path, content, numbers)
             except AudioError as error:
                 return Failure(clip.path, error.reason)
             if self.cache:
                 self.cache.put(key, found, replace=damaged)
-        return self._clips(clip, found)
+        return self._clips(clip, found, numbers)
 
-    def _compute(self, path: Path, content: bytes) -> Tensor:
+    def _compute(self, path: Path, content: bytes | None, numbers: range) -> Tensor:
         """Spectrograms of a file's clips. Output: [clips, bins, frames] float32."""
         config = self.spectrogram
-        recording = audio.require_sound(
-            audio.read(path, content), path, seconds=config.n_fft / config.sample_rate
-        )
-        clips = cut(recording, config.sample_rate, config.clip_samples, self.cut)
+        with audio.opening(path, content) as file:
+            audio.require_seconds(
+                file.frames / file.sample_rate, path, least=config.n_fft / config.sample_rate
+            )
+            clips = cut(file, config.sample_rate, config.clip_samples, self.cut, numbers)
+            parts = self._count(file) > len(numbers)
+        peaks = np.abs(clips).max(1)
+        if not parts:
+            audio.require_peak(float(peaks.max()), path)
+        clips[peaks < audio.SILENCE] = 0
         return magnitude(torch.from_numpy(clips), config)
 
-    def _clips(self, clip: Clip, magnitudes: Tensor) -> list[tuple[Clip, Tensor]]:
+    def _count(self, file: audio.AudioFile) -> int:
+        config = self.spectrogram
+        return count(file, config.sample_rate, config.clip_samples, self.cut)
+
+    def _clips(self, clip: Clip, magnitudes: Tensor, numbers: range) -> list[tuple[Clip, Tensor]]:
         if self.cut.long != "windows":
             return [(clip, magnitudes[0])]
         hop = self.cut.hop_seconds
         return [
-            (dataclasses.replace(clip, start=round(i * hop, 6)), one)
-            for i, one in enumerate(magnitudes)
+            (dataclasses.replace(clip, start=round(number * hop, 6)), one)
+            for number, one in zip(numbers, magnitudes, strict=True)
+            # Silence is stored as zeros, and left out: it says nothing of the label.
+            if one.any()
         ]
 
 

@@ -1,6 +1,8 @@
 """Which part of a recording becomes a clip; spectrograms are librosa's, for every config."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import librosa
@@ -131,19 +133,63 @@ def test_encodings_of_wav(subtype: str, bits: int, tmp_path: Path) -> None:
     assert np.sqrt(np.mean((clip - sound) ** 2)) < 2.0 ** (1 - bits)
 
 
-def test_windows_become_clips_of_one_group(data: Path, tmp_path: Path) -> None:
+def test_windows_become_clips_of_one_group_and_silent_ones_are_left_out(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / "data" / "train" / label).mkdir(parents=True)
+    long = noise(seconds=40, rate=22050)
+    long[5 * 22050 : 6 * 22050] = 0
+    for name, sound in (("a/long", long), ("b/short", tone(440)), ("b/none", 0 * tone(440))):
+        soundfile.write(tmp_path / "data" / "train" / f"{name}.wav", sound, 22050, "FLOAT")
     config = PreprocessConfig.parse(
         {
             "spectrogram": {"clip_seconds": 1},
             "cut": {"long": "windows", "hop_seconds": 1},
             "cache": str(tmp_path / "cache"),
+            "max_failures": 0.5,
         },
         "test",
     )
     for name in ("cold", "warm"):
-        preprocess(data, tmp_path / name, config)
+        preprocess(tmp_path / "data", tmp_path / name, config)
         made = spectrogram_set.read(tmp_path / name)
-        assert len(made.clips) == 54
-        assert [c.start for c in made.clips[:4]] == [0, 1, 2, 0]
-        assert torch.cat(list(made.shards())).shape[0] == 54
+        starts = [c.start for c in made.clips if c.label == "a"]
+        assert starts == [*range(5), *range(6, 40)]
+        assert len({c.group for c in made.clips if c.label == "a"}) == 1
+        magnitudes = torch.cat(list(made.shards()))
+        assert len(magnitudes) == len(made.clips) == 39 + 3
+        for index in (0, 20, 38):
+            start = int(starts[index]) * 22050
+            wanted = np.abs(librosa.stft(long[start : start + 22050], pad_mode="constant"))
+            assert np.abs(magnitudes[index].numpy() - wanted).max() < 1e-4 * wanted.max()
+        (failure,) = made.artifact.path("failures.jsonl").read_text().splitlines()
+        assert "none.wav" in failure and "silent" in failure
     assert spectrogram_set.read(tmp_path / "cold").digest == made.digest
+
+
+_PEAK = """
+import re, sys
+from pathlib import Path
+from components.preprocess.preprocess import PreprocessConfig, preprocess
+preprocess(sys.argv[1], sys.argv[2], PreprocessConfig.parse({"cut": {"long": sys.argv[3]}}, "test"))
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("long", ["windows", "loudest"])
+def test_memory_does_not_grow_with_the_length_of_a_recording(long: str, tmp_path: Path) -> None:
+    peaks = []
+    for minutes in (4, 16):
+        folder = tmp_path / str(minutes)
+        for label in "ab":
+            (folder / "train" / label).mkdir(parents=True)
+            path = folder / "train" / label / "a.wav"
+            with soundfile.SoundFile(path, "w", 44100, 2, "PCM_16") as file:
+                block = np.stack([noise(seconds=10, rate=44100)] * 2, 1)
+                for _ in range(minutes * 6):
+                    file.write(block)
+        command = [sys.executable, "-c", _PEAK, str(folder), str(tmp_path / "out"), long]
+        told = subprocess.run(command, capture_output=True, check=True, text=True)
+        peaks.append(int(told.stdout))
+    # In memory, the longer ones' samples would take 340 MB each.
+    assert peaks[1] < peaks[0] + 100_000
