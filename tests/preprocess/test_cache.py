@@ -139,17 +139,18 @@ def test_no_flipped_bit_of_the_header_passes(bit: int) -> None:
 def test_sixteen_writers_of_one_key(uri: str) -> None:
     start = threading.Barrier(16)
     key = key_of("0" * 64, "1" * 64)
-    magnitude = torch.rand(1, 1025, 130)
 
-    def write(_: int) -> torch.Tensor | None:
+    def write(number: int) -> torch.Tensor | None:
         cache = SpectrogramCache(uri)
         start.wait()
-        cache.put(key, magnitude)
+        cache.put(key, torch.full((1, 1025, 130), float(number)))
         return cache.get(key)[0]
 
     with ThreadPoolExecutor(16) as pool:
-        for found in pool.map(write, range(16)):
-            assert found is not None and torch.equal(found, magnitude)
+        found = list(pool.map(write, range(16)))
+    # All read the same, and all of it is of one writer.
+    assert found[0] is not None and len(found[0].unique()) == 1
+    assert all(other is not None and torch.equal(other, found[0]) for other in found)
     assert objects(uri) == [f"{key[:2]}/{key}.safetensors"]
 
 
