@@ -12,15 +12,18 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError
 from audiostyle.pickles import is_pickle
+from audiostyle.untrusted import json_value
+
+R = TypeVar("R")
 
 MANIFEST = "manifest.json"
 
@@ -119,7 +122,7 @@ def opening(folder: Path | str, format: str) -> Artifact:
     if not path.is_file():
         raise ArtifactError(folder, f"has no {MANIFEST}, so it is not an {format} artifact")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_value(path.read_bytes())
     except (ValueError, OSError) as error:
         raise ArtifactError(path, f"is not JSON: {error}") from None
     manifest = Manifest.parse(values, path)
@@ -180,15 +183,40 @@ def write_table(path: Path | str, rows: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
+def read_rows(path: Path | str, row: type[R]) -> tuple[R, ...]:
+    """Read JSON lines as dataclasses, every field of its type and no others.
+
+    Raises ArtifactError naming the file, the line and the field.
+    """
+    kind = TypeAdapter(row)
+    names = {field.name for field in fields(row)}  # type: ignore[arg-type]
+    found = []
+    for number, values in enumerate(read_table(path), 1):
+        if unknown := sorted(values.keys() - names):
+            raise ArtifactError(path, f"line {number}: has the unknown field {unknown[0]!r:.80}")
+        try:
+            found.append(kind.validate_python(values))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ArtifactError(
+                path, f"line {number}: {where}: {first['msg'].lower()} (got {first['input']!r:.80})"
+            ) from None
+    return tuple(found)
+
+
 def read_table(path: Path | str) -> list[dict[str, Any]]:
     """Read JSON lines. Raises ArtifactError naming the file and the line that is not a row."""
     rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    # Not splitlines: a line of JSON may hold what Unicode, but not JSON, takes for a line's end.
+    for number, line in enumerate(Path(path).read_bytes().removesuffix(b"\n").split(b"\n"), 1):
+        if not line.strip():
+            continue
         try:
-            row = json.loads(line)
+            row = json_value(line)
         except ValueError as error:
             raise ArtifactError(path, f"line {number} is not JSON: {error}") from None
         if not isinstance(row, dict):
-            raise ArtifactError(path, f"line {number} is not an object: {line:.80}")
+            raise ArtifactError(path, f"line {number} is not an object: {line.decode():.80}")
         rows.append(row)
     return rows

@@ -54,6 +54,18 @@ def show(reference: str, workspace: Path, tracking_uri: str | None) -> None:
 
 
 @models.command()
+@click.argument("reference", default="champion")
+@WORKSPACE
+@TRACKING
+def card(reference: str, workspace: Path, tracking_uri: str | None) -> None:
+    """Print a version's model card: data, protocol, accuracy, licence, limits."""
+    from audiostyle.registry import Registry
+
+    registry = Registry(registry_uri(workspace, tracking_uri))
+    click.echo(registry.card(registry.find(reference)), nl=False)
+
+
+@models.command()
 @click.argument("first")
 @click.argument("second")
 @WORKSPACE
@@ -93,8 +105,8 @@ def rollback(workspace: Path, tracking_uri: str | None) -> None:
 
     registry = Registry(registry_uri(workspace, tracking_uri))
     champion = registry.champion()
-    before = champion.tags.get("audiostyle.predecessor") if champion else None
-    if champion is None or not before:
+    before = registry.predecessor(champion) if champion else None
+    if champion is None or before is None:
         raise InputError("rollback: there is no champion, or it had no predecessor")
-    registry.restore(registry.find(before))
-    click.echo(f"champion is version {before}, no longer {champion.version}")
+    registry.restore(before)
+    click.echo(f"champion is version {before.version}, no longer {champion.version}")

@@ -1,6 +1,7 @@
 """Registration and promotion against a real MLflow on sqlite."""
 
 import json
+import shutil
 from pathlib import Path
 
 import mlflow
@@ -9,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from conftest import small_training
+from mlflow_server import empty_database  # noqa: F401, a fixture
 
 from audiostyle import artifacts, network
 from audiostyle.errors import AudiostyleError, InputError
@@ -22,8 +24,9 @@ ANY = GateConfig(floor=1.0)
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
+def uri(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:  # noqa: F811
+    folder = tmp_path_factory.mktemp("registry")
+    return f"sqlite:///{shutil.copy(empty_database, folder / 'mlflow.db')}"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def first(uri: str, classifier: Path, spectrograms: Path) -> dict[str, object]:
 def test_first_version_is_registered(first: dict[str, object], uri: str, classifier: Path) -> None:
     found = Registry(uri).find("1")
     assert first["uri"] == found.uri == f"models:/{MODEL}/1"
-    assert found.tags["who"] == "test"
+    assert found.tags["audiostyle.who"] == "test"
     assert found.tags["audiostyle.verdict"] == first["verdict"]
     run = mlflow.MlflowClient(uri).get_run(found.run_id)
     assert run.data.params["epochs"] == "4"

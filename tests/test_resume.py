@@ -1,59 +1,133 @@
 """A training that is killed goes on where it was, and ends as if it had not been."""
 
+import multiprocessing
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import made_sets
 import pytest
 import torch
 import yaml
 from conftest import small_training
+from made_sets import one_thread  # noqa: F401, a fixture
 
 from audiostyle import artifacts
 from components.train import checkpoint
 from components.train.checkpoint import Checkpoint
 from components.train.train import train
 
-CONFIG = small_training(epochs=40, patience=40)
+CONFIG = made_sets.training(epochs=60, patience=60)
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_sets.write(tmp_path_factory.mktemp("made") / "set", made_sets.split_clips())
+
+
+@pytest.fixture(scope="module")
+def unbroken(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken") / "model"
+    train(made, out, CONFIG)
+    return out
 
 
 def digest(folder: Path) -> str:
     return artifacts.opening(folder, artifacts.CLASSIFIER).digest
 
 
-def start(spectrograms: Path, out: Path, config: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "components.train", "--data", str(spectrograms)]
-    return subprocess.Popen(
-        [*command, "--out", str(out), "--config", str(config)], stderr=subprocess.DEVNULL
-    )
+def weights(folder: Path) -> bytes:
+    return (folder / "weights.safetensors").read_bytes()
+
+
+def in_a_process(made: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    train(made, out, CONFIG)
 
 
 @pytest.mark.slow
-def test_killed_again_and_again(spectrograms: Path, tmp_path: Path) -> None:
-    train(spectrograms, tmp_path / "unbroken", CONFIG)
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG.plain()))
+def test_killed_at_twenty_random_moments(made: Path, unbroken: Path, tmp_path: Path) -> None:
     out, kept = tmp_path / "broken", tmp_path / ".broken.checkpoints"
     chance = random.Random(0)
-    kills = 0
-    for _ in range(200):
-        process = start(spectrograms, out, tmp_path / "config.yaml")
-        if kills < 6:
-            # Kill at a random moment of the epochs that follow the last checkpoint.
+    # Its processes start with torch loaded, so that most of their life is training.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["components.train.train"])
+    reached = []
+    for _ in range(KILLS):
+        process = context.Process(target=in_a_process, args=(made, out))
+        process.start()
+        if chance.random() < 0.75:
+            # Somewhere in the two epochs, and their checkpoints, that follow the first new one.
             before = set(kept.rglob("epoch-*"))
-            while process.poll() is None and set(kept.rglob("epoch-*")) <= before:
-                time.sleep(0.005)
-            time.sleep(chance.uniform(0, 0.12))
-            process.kill()
-        if process.wait(timeout=120) == 0:
-            break
-        kills += 1
-        # Nothing half-written, at any moment.
-        assert not out.exists() or digest(out)
-    assert kills >= 4
-    assert digest(out) == digest(tmp_path / "unbroken")
-    assert {p.name for p in tmp_path.iterdir()} == {"unbroken", "broken", "config.yaml"}
+            while process.is_alive() and set(kept.rglob("epoch-*")) <= before:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.1))
+        else:
+            time.sleep(chance.uniform(0, 1))
+        process.kill()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+        assert not out.exists()
+        reached.append(max((int(p.stem[6:]) for p in kept.rglob("epoch-*.safe*")), default=-1))
+    assert reached == sorted(reached)
+    assert len(set(reached)) >= KILLS // 2  # they were killed in many an epoch
+    process = context.Process(target=in_a_process, args=(made, out))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    assert weights(out) == weights(unbroken)
+    assert digest(out) == digest(unbroken)
+    assert {p.name for p in tmp_path.iterdir()} == {"broken"}
+
+
+@pytest.mark.slow
+def test_told_to_end_by_sigterm(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG.plain()))
+    command = [sys.executable, "-m", "components.train", "--data", str(made)]
+    command += ["--out", str(tmp_path / "out"), "--config", str(tmp_path / "config.yaml")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(tmp_path.rglob("epoch-00003*")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert not (tmp_path / "out").exists()
+    assert subprocess.run(command, check=False, env={**os.environ}).returncode == 0
+    assert digest(tmp_path / "out") == digest(unbroken)
+
+
+def test_a_training_goes_on_from_the_checkpoint_before_a_truncated_one(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A power cut while a checkpoint was written: the last whole one, and the same end."""
+    config = made_sets.training(epochs=6)
+    train(made, tmp_path / "whole", config)
+
+    class PowerCut(BaseException):
+        pass
+
+    saved = checkpoint.save
+
+    def cut(folder: Path, state: Checkpoint) -> None:
+        saved(folder, state)
+        if state.epoch == 3:
+            raise PowerCut
+
+    monkeypatch.setattr(checkpoint, "save", cut)
+    with pytest.raises(PowerCut):
+        train(made, tmp_path / "out", config)
+    monkeypatch.setattr(checkpoint, "save", saved)
+    (newest,) = tmp_path.rglob("epoch-00003.safetensors")
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    caplog.set_level("INFO")
+    train(made, tmp_path / "out", config)
+    assert "epoch-00003.safetensors: damaged checkpoint passed over" in caplog.text
+    assert "going on after epoch 2" in caplog.text
+    assert digest(tmp_path / "out") == digest(tmp_path / "whole")
 
 
 def test_a_truncated_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:

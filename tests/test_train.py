@@ -89,8 +89,25 @@ def test_each_augmentation_changes_and_stays_finite(kind: str) -> None:
 
 
 def test_mixup_blends_targets_as_clips() -> None:
-    x = torch.arange(4.0)[:, None, None].expand(4, 3, 5)
-    targets = torch.eye(4)
-    mixed, wanted = mix(x, targets, 0.4, np.random.default_rng(0))
-    torch.testing.assert_close(wanted.sum(1), torch.ones(4))
-    torch.testing.assert_close(mixed[:, 0, 0], wanted @ torch.arange(4.0))
+    x = torch.arange(8.0)[:, None, None].expand(8, 4, 5)
+    targets = torch.eye(8)
+    config = AugmentationConfig(mixup=0.4)
+    mixed, wanted = mix(x, targets, config, np.random.default_rng(0))
+    assert torch.allclose(wanted.sum(1), torch.ones(8))
+    assert torch.allclose(mixed[:, 0, 0], wanted @ torch.arange(8.0), atol=1e-5)
+
+
+def test_mixup_of_powers_is_a_sum_of_sounds_at_one_level() -> None:
+    random = np.random.default_rng(0)
+    sounds = torch.from_numpy(random.standard_normal((8, 4, 2000)).astype(np.float32))
+    power = sounds.square()
+    config = AugmentationConfig(mixup=1, mixing="power")
+    mixed, wanted = mix(power.log(), torch.eye(8), config, np.random.default_rng(1))
+    # The mean power stays that of one sound, whatever the shares.
+    assert torch.allclose(mixed.exp().mean((1, 2)), torch.ones(8), atol=0.05)
+    for row, target in zip(mixed.exp(), wanted, strict=True):
+        parts = target.nonzero()[:, 0]
+        amplitude = target[parts] / target[parts].square().sum().sqrt()
+        if len(parts) == 2:
+            total = amplitude.square()[:, None, None] * power[parts]
+            assert torch.allclose(row, total.sum(0), rtol=1e-4)

@@ -7,6 +7,7 @@ import click
 
 from audiostyle.command import Command, config_from, config_options, log_to_stderr
 from components.train.fit import TrainConfig
+from components.train.folds import ALL, cross_validate
 from components.train.train import train
 
 
@@ -18,11 +19,30 @@ from components.train.train import train
     type=click.Path(path_type=Path),
     help="Folder for what a stopped training goes on from. [default: beside OUT]",
 )
+@click.option(
+    "--folds",
+    type=click.Choice([ALL]),
+    help="One training a fold, tested on that fold; OUT gets a classifier each and folds.json.",
+)
+@click.option("--fold", metavar="NAME", help="The same for one fold.")
 @config_options(TrainConfig)
-def main(data: Path, out: Path, checkpoints: Path | None, **options: Any) -> None:
+def main(
+    data: Path,
+    out: Path,
+    checkpoints: Path | None,
+    folds: str | None,
+    fold: str | None,
+    **options: Any,
+) -> None:
     """Train a classifier on a spectrogram set."""
+    if folds and fold:
+        raise click.UsageError("give --folds all or --fold NAME")
     log_to_stderr()
-    train(data, out, config_from(TrainConfig, options), checkpoints)
+    config = config_from(TrainConfig, options)
+    if chosen := folds or fold:
+        cross_validate(data, out, config, chosen, checkpoints)
+    else:
+        train(data, out, config, checkpoints)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ along time, and a change of tuning a shift along the bands; so it costs little a
 batch is. Input and output: [batch, bands, frames] float32, natural log of power.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from pydantic import Field
@@ -25,7 +27,12 @@ class AugmentationConfig(Config):
     noise: float = Field(0.5, ge=0, le=1, description="share of clips that get coloured noise")
     tuning: float = Field(1.5, ge=0, description="bands, largest shift along the band axis")
     masks: int = Field(1, ge=0, description="time and band masks each (SpecAugment, Park 2019)")
-    mixup: float = Field(0.3, ge=0, description="alpha of the Beta distribution (Zhang 2018)")
+    mixup: float = Field(
+        0.3, ge=0, description="alpha of the Beta distribution of shares (Zhang 2018); 1: uniform"
+    )
+    mixing: Literal["level", "power"] = Field(
+        "level", description="of two clips' levels, or of their sounds (between-class learning)"
+    )
 
 
 def augment(x: Tensor, config: AugmentationConfig, random: torch.Generator) -> Tensor:
@@ -45,23 +52,28 @@ def augment(x: Tensor, config: AugmentationConfig, random: torch.Generator) -> T
 
 
 def mix(
-    x: Tensor, targets: Tensor, alpha: float, random: np.random.Generator
+    x: Tensor, targets: Tensor, config: AugmentationConfig, random: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Mixup: each clip is blended with another, its target likewise.
 
-    targets: [batch, classes] probabilities. The blend is of log powers, which is a cross-fade in
-    level rather than a sum of sounds; it regularises as well and stays in the range of the data.
+    targets: [batch, classes] probabilities. A blend of log powers is a cross-fade in level, which
+    regularises and stays in the range of the data. A blend of powers is what the sum of both
+    sounds has on average, at amplitudes of the target's shares and the level of one alone:
+    between-class learning (Tokozume, Ushiku and Harada 2018, equation 2).
     random: on the host, since torch's Beta takes no generator of its own.
     """
-    if not alpha:
+    if not config.mixup:
         return x, targets
-    share = random.beta(alpha, alpha, len(x)).astype(np.float32)
+    share = random.beta(config.mixup, config.mixup, len(x)).astype(np.float32)
     weight = torch.from_numpy(share).to(x.device)[:, None]
     other = torch.from_numpy(random.permutation(len(x))).to(x.device)
-    return (
-        x * weight[..., None] + x[other] * (1 - weight[..., None]),
-        targets * weight + targets[other] * (1 - weight),
-    )
+    blended = targets * weight + targets[other] * (1 - weight)
+    weight = weight[..., None]
+    if config.mixing == "level":
+        return x * weight + x[other] * (1 - weight), blended
+    level = weight.square() + (1 - weight).square()
+    one, two = ((w.square() / level).clamp_min(1e-12).log() for w in (weight, 1 - weight))
+    return torch.logaddexp(x + one, x[other] + two), blended
 
 
 def _uniform(n: int, low: float, high: float, x: Tensor, random: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ def train(
     confusion: dsl.Output[dsl.ClassificationMetrics],
     config: dict = {},  # noqa: B006, kfp reads the default from the signature
     checkpoints: str = "",
+    image: str = "",
 ) -> None:
     """Train a classifier on a spectrogram set.
 
@@ -23,21 +24,24 @@ def train(
         confusion: Confusion matrix on the test split.
         config: Settings of the stage; the defaults are used for what is not there.
         checkpoints: Folder that outlives the task, for what a stopped training goes on from.
+        image: Name of the image that this runs in, by digest where it is known; kept as lineage.
     """
     import json
+    import os
     from pathlib import Path
 
     from audiostyle.command import task
+    from audiostyle.network import device_of
     from components.train.fit import TrainConfig
+    from components.train.lineage import lineage
     from components.train.train import train
 
     with task():
-        done = train(
-            spectrograms.path,
-            classifier.path,
-            TrainConfig.parse(config, "config of train"),
-            checkpoints or None,
-        )["test"]
+        settings = TrainConfig.parse(config, "config of train")
+        metrics_of = train(spectrograms.path, classifier.path, settings, checkpoints or None)
+        classifier.metadata.update(lineage(os.environ, device_of(settings.device), image))
+        classifier.metadata["seconds"] = f"{metrics_of['seconds']:.1f}"
+        done = metrics_of["test"]
         for name in ("accuracy", "balanced_accuracy", "chance", "ece"):
             metrics.log_metric(name, done[name])
         confusion.log_confusion_matrix(list(done["per_class"]), done["confusion"])
@@ -72,6 +76,111 @@ def register(
 
     with task():
         settings = GateConfig.parse(config, "config of register")
-        tags = {"audiostyle.pipeline_run": pipeline_run}
-        told = register(classifier.path, spectrograms.path, tracking_uri, settings, tags)
+        known = {name: str(value) for name, value in classifier.metadata.items()}
+        known["pipeline_run"] = pipeline_run
+        told = register(classifier.path, spectrograms.path, tracking_uri, settings, known)
         return told, told["uri"], told["verdict"]  # type: ignore[return-value]
+
+
+@dsl.component(base_image="audiostyle/train", install_kfp_package=False)
+def changed(
+    spectrograms: dsl.Input[dsl.Dataset],
+    tracking_uri: str,
+    if_changed: bool = False,
+    config: dict = {},  # noqa: B006, kfp reads the default from the signature
+) -> NamedTuple("Changed", [("decision", str), ("reason", str), ("registration", dict)]):  # type: ignore[valid-type]
+    """Decide whether to train: always, or only where it would be of something else.
+
+    Args:
+        spectrograms: The spectrogram set.
+        tracking_uri: MLflow's address.
+        if_changed: Train only if data, settings or release are not those of the champion.
+        config: Settings of the train stage.
+
+    Returns:
+        The word train or skip, why, and what is registered already where it is skip.
+    """
+    from audiostyle.command import task
+    from components.train.fit import TrainConfig
+
+    with task():
+        settings = TrainConfig.parse(config, "config of train")
+        if not if_changed:
+            return "train", "asked for", {}  # type: ignore[return-value]
+        from components.train.unchanged import decide
+
+        found = decide(spectrograms.path, tracking_uri, settings)
+        return found.decision, found.reason, found.registration()  # type: ignore[return-value]
+
+
+@dsl.component(base_image="audiostyle/train", install_kfp_package=False)
+def cross_validate(
+    spectrograms: dsl.Input[dsl.Dataset],
+    folds: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    config: dict = {},  # noqa: B006, kfp reads the default from the signature
+    fold: str = "all",
+    checkpoints: str = "",
+) -> None:
+    """Train a classifier for each fold, tested on that fold.
+
+    Args:
+        spectrograms: The spectrogram set, of a data set that has folds.
+        folds: A classifier a fold, and folds.json.
+        metrics: Mean and deviation over the folds.
+        config: Settings of the stage; the defaults are used for what is not there.
+        fold: One fold, or all.
+        checkpoints: Folder that outlives the task, for what a stopped training goes on from.
+    """
+    import json
+    from pathlib import Path
+
+    from audiostyle.command import task
+    from components.train.fit import TrainConfig
+    from components.train.folds import cross_validate
+
+    with task():
+        settings = TrainConfig.parse(config, "config of train")
+        done = cross_validate(spectrograms.path, folds.path, settings, fold, checkpoints or None)
+        for name, value in done.items():
+            if isinstance(value, float):
+                metrics.log_metric(name, value)
+        Path(metrics.path).write_text(json.dumps(metrics.metadata), encoding="utf-8")
+
+
+@dsl.component(base_image="audiostyle/train", install_kfp_package=False)
+def fetch(
+    classifier: dsl.Output[dsl.Model],
+    model: str,
+    tracking_uri: str,
+) -> NamedTuple("Fetched", [("model", str)]):  # type: ignore[valid-type]
+    """Give out a registered classifier as an artifact.
+
+    Args:
+        classifier: The classifier.
+        model: Version, alias or URI.
+        tracking_uri: MLflow's address.
+
+    Returns:
+        The URI of the version that it is.
+    """
+    from audiostyle.command import task
+    from components.train.fetch import fetch
+
+    with task():
+        uri = fetch(model, tracking_uri, classifier.path)
+        classifier.metadata["model"] = uri
+        return (uri,)  # type: ignore[return-value]
+
+
+@dsl.component(base_image="audiostyle/train", install_kfp_package=False)
+def kept(registration: dict) -> dict:
+    """Say of the champion what `register` says of a new version: kfp wants one of either branch.
+
+    Args:
+        registration: What the registry says of the champion.
+
+    Returns:
+        The same.
+    """
+    return registration

@@ -1,5 +1,6 @@
 """What a classifier is worth on clips that it has not seen."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,13 +57,30 @@ def measure(truth: Array, probability: Array, class_names: tuple[str, ...]) -> d
     }
 
 
-def _calibration_error(truth: Array, probability: Array, bins: int = 10) -> float:
-    confidence = probability.max(1)
+def _calibration_error(truth: Array, probability: Array) -> float:
     correct = probability.argmax(1) == truth
+    bins = reliability(probability.max(1), correct)
+    return sum(b.clips / len(truth) * abs(b.accuracy - b.confidence) for b in bins)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Clips of about the same confidence: how many, how sure on the mean, how often right."""
+
+    clips: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(confidence: Array, correct: Array, bins: int = 10) -> list[Bin]:
+    """Accuracy by confidence, in equal bins; those without clips are left out (Guo 2017).
+
+    confidence: [n] in [0, 1], of the class that was answered; correct: [n] bool.
+    """
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    error = 0.0
-    for index in range(bins):
-        inside = place == index
-        if inside.any():
-            error += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
-    return float(error)
+    inside = [place == index for index in range(bins)]
+    return [
+        Bin(int(some.sum()), float(confidence[some].mean()), float(correct[some].mean()))
+        for some in inside
+        if some.any()
+    ]

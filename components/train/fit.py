@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from audiostyle.network import Classifier, NetworkConfig
 from components.train import checkpoint
 from components.train.augmentation import AugmentationConfig, augment, mix
 from components.train.evaluation import probabilities
+from components.train.placement import held, taken
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +50,13 @@ class Examples:
 
 @dataclass
 class Progress:
-    """What is known after some epochs: one row an epoch, and the best weights so far."""
+    """What is known after some epochs: one row an epoch, the best weights, the time it took."""
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = -1
     best_loss: float = float("inf")
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def fit(
@@ -71,7 +74,7 @@ def fit(
     weights are then those of an unbroken run, to the bit.
     """
     device = next(model.parameters()).device
-    x = train.represented.to(device)
+    x = held(train.represented, device)
     targets = functional.one_hot(train.labels, len(model.class_names)).float().to(device)
     optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
     steps = -(-len(x) // config.batch)
@@ -91,14 +94,18 @@ def fit(
             torch.manual_seed(seed)  # dropout draws from the global generator
             model.train()
             total = torch.zeros((), device=device)
-            order = torch.from_numpy(host.permutation(len(x))).to(device)
+            began = time.monotonic()
+            order = torch.from_numpy(host.permutation(len(x)))
             for step, index in enumerate(torch.split(order, config.batch), epoch * steps):
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * one_cycle(step / (config.epochs * steps))
-                batch = augment(x[index], config.augmentation, random)
-                batch, wanted = mix(batch, targets[index], config.augmentation.mixup, host)
+                batch = augment(taken(x, index, device), config.augmentation, random)
+                batch, wanted = mix(batch, taken(targets, index, device), config.augmentation, host)
+                # Half the bytes on a GPU; on a CPU all stays float32, and the same to the bit.
+                with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                    logits = model.classify(batch)
                 loss = functional.cross_entropy(
-                    model.classify(batch), wanted, label_smoothing=config.label_smoothing
+                    logits.float(), wanted, label_smoothing=config.label_smoothing
                 )
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
@@ -109,6 +116,7 @@ def fit(
             if not all(map(math.isfinite, row.values())):
                 raise AudiostyleError(f"train: a loss is not finite in epoch {epoch}: {row}")
             progress.history.append(row)
+            progress.seconds += time.monotonic() - began
             shown.set_postfix(
                 loss=f"{row['train_loss']:.3f}",
                 val=f"{row['validation_accuracy']:.3f}",
@@ -147,7 +155,11 @@ def _state(
         "optimiser": checkpoint.optimiser_tensors(optimiser),
     }
     tensors = {f"{part}.{name}": v for part, named in parts.items() for name, v in named.items()}
-    values = {"history": progress.history, "best_epoch": progress.best_epoch}
+    values = {
+        "history": progress.history,
+        "best_epoch": progress.best_epoch,
+        "seconds": progress.seconds,
+    }
     return checkpoint.Checkpoint(len(progress.history) - 1, tensors, values)
 
 
@@ -166,6 +178,7 @@ def _resume(
     device = next(model.parameters()).device
     progress.history = list(found.values["history"])
     progress.best_epoch = int(found.values["best_epoch"])
+    progress.seconds = float(found.values.get("seconds", 0.0))
     progress.best_loss = progress.history[progress.best_epoch]["validation_loss"]
     progress.best_weights = {name: value.to(device) for name, value in parts["best"].items()}
 

@@ -10,13 +10,18 @@ import numpy as np
 import torch
 
 from audiostyle import artifacts, network, spectrogram_set
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.network import Classifier
-from audiostyle.registry import CHALLENGER, MODEL, Registry, Version
+from audiostyle.registry import CHALLENGER, MODEL, Record, Registry, Version
 from audiostyle.spectrogram_set import SpectrogramSet
+from components.train import card, figures, protocol, unchanged
+from components.train.content import content_digest
 from components.train.evaluation import probabilities
 from components.train.gate import Bools, GateConfig, Verdict, judge
 
 log = logging.getLogger(__name__)
+
+VERDICT = "audiostyle.verdict"
 
 
 def register(
@@ -24,39 +29,109 @@ def register(
     data: Path | str,
     tracking_uri: str,
     config: GateConfig,
-    tags: dict[str, str] | None = None,
+    lineage: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Register a classifier as challenger, and as champion where the gate lets it.
 
     data: the spectrogram set whose test split candidate and champion are compared on.
-    Registering the same classifier again changes nothing. Returns name, version, uri, verdict
-    and the gate's numbers.
+    lineage: what is known of how the classifier came about, for the tags of run and version;
+    `seconds` is the training's.
+    Registering the same classifier again changes nothing, or completes what broke off. Returns
+    name, version, uri, verdict and the gate's numbers. Raises AudiostyleError where the registry
+    cannot be reached; the classifier stays where it is.
     """
-    registry = Registry(tracking_uri)
     opened = artifacts.opening(classifier, artifacts.CLASSIFIER)
-    parameters = _flat(opened.config.get("train", {}))
-    version = registry.register(opened.folder, parameters, tags or {})
-    if "audiostyle.verdict" not in version.tags:
-        verdict = _judge(opened, spectrogram_set.read(data), registry, config)
-        registry.point(CHALLENGER, version)
-        registry.tag(version, {f"audiostyle.{k}": str(v) for k, v in verdict.plain().items()})
-        if verdict.verdict == "promote":
-            registry.promote(version)
-        version = registry.find(str(version.version))
+    clips = _held_out(opened, data)
+    registry = Registry(tracking_uri)
+    try:
+        version = _registered(registry, opened, clips, lineage or {})
+        if VERDICT not in version.tags:
+            version = _decided(registry, opened, clips, version, config)
+    except InputError:
+        raise
+    except AudiostyleError as error:
+        kept = f"the classifier is kept in {opened.folder}; registering again completes this"
+        raise AudiostyleError(f"{error} ({kept})") from error
     told = {
         key.removeprefix("audiostyle."): value
         for key, value in version.tags.items()
-        if key in ("audiostyle.verdict", "audiostyle.reason")
+        if key in (VERDICT, "audiostyle.reason")
     }
     log.info("register: %s version %d, %s", MODEL, version.version, told)
     return {"name": MODEL, "version": str(version.version), "uri": version.uri, **told}
 
 
+def _held_out(opened: artifacts.Artifact, data: Path | str) -> SpectrogramSet:
+    """The set with the splits that the classifier was trained by."""
+    clips = spectrogram_set.read(data)
+    if fold := opened.config.get("fold"):
+        clips = protocol.of_fold(clips, fold, opened.config["train"]["seed"])
+    if content_digest(clips) != opened.config.get("content_digest"):
+        raise InputError(
+            f"{data}: is not what {opened.folder} was trained on, so that what it has not seen"
+            " is not known"
+        )
+    return clips
+
+
+def _registered(
+    registry: Registry,
+    opened: artifacts.Artifact,
+    clips: SpectrogramSet,
+    lineage: dict[str, str],
+) -> Version:
+    settings = opened.config["train"]
+    metrics = json.loads(opened.path("metrics.json").read_text(encoding="utf-8"))
+    tags = {f"audiostyle.{key}": value for key, value in lineage.items() if value}
+    if "git_revision" in lineage:
+        tags["mlflow.source.git.commit"] = lineage["git_revision"]
+    with tempfile.TemporaryDirectory() as folder:
+        figures.draw(Path(folder), metrics, artifacts.read_table(opened.path("predictions.jsonl")))
+        about = opened.config["data"].get("data", {})
+        record = Record(
+            parameters=unchanged.flat(settings),
+            tags=tags | unchanged.recipe(opened.config["content_digest"], settings),
+            data=str(about.get("name") or "data"),
+            data_digest=opened.config["data_digest"],
+            data_profile={"clips": metrics["clips"], "layout": about.get("layout", "")},
+            seconds=float(lineage.get("seconds", 0)),
+            card=card.write(opened, metrics, clips),
+            summary=card.summary(opened, metrics, clips),
+            figures=Path(folder),
+        )
+        return registry.register(opened.folder, record)
+
+
+def _decided(
+    registry: Registry,
+    opened: artifacts.Artifact,
+    clips: SpectrogramSet,
+    version: Version,
+    config: GateConfig,
+) -> Version:
+    """Ask the gate and do as it says. The verdict's tag comes last: with it, all else is done."""
+    registry.point(CHALLENGER, version)
+    verdict = _judge(opened, clips, registry, version, config)
+    if verdict.verdict == "promote":
+        registry.promote(version)
+    tags = {f"audiostyle.{key}": str(value) for key, value in verdict.plain().items()}
+    last = {VERDICT: tags.pop(VERDICT)}
+    registry.tag(version, tags | last)
+    return registry.find(str(version.version))
+
+
 def _judge(
-    opened: artifacts.Artifact, clips: SpectrogramSet, registry: Registry, config: GateConfig
+    opened: artifacts.Artifact,
+    clips: SpectrogramSet,
+    registry: Registry,
+    version: Version,
+    config: GateConfig,
 ) -> Verdict:
     test = json.loads(opened.path("metrics.json").read_text(encoding="utf-8"))["test"]
     champion = registry.champion()
+    if champion and champion.version == version.version:
+        # Promoted by a registration that broke off before it said so.
+        champion = registry.predecessor(champion)
     if champion is None:
         return judge(test, config, None, None)
     candidate = network.load(opened.folder)
@@ -90,14 +165,3 @@ def _correct(model: Classifier, clips: SpectrogramSet) -> Bools:
             hits.append(predicted == labels[torch.tensor(index)])
     result: Bools = torch.cat(hits).numpy() if hits else np.zeros(0, bool)
     return result
-
-
-def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted names, for MLflow's table of parameters."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{above}{key}.")
-        else:
-            flat[f"{above}{key}"] = value
-    return flat

@@ -12,7 +12,8 @@ from audiostyle import artifacts, network, spectrogram_set
 from audiostyle.errors import InputError
 from audiostyle.network import Classifier
 from audiostyle.spectrogram_set import SpectrogramSet
-from components.train import checkpoint
+from components.train import checkpoint, protocol
+from components.train.content import content_digest
 from components.train.evaluation import measure, probabilities
 from components.train.fit import Examples, TrainConfig, fit, standardise
 
@@ -20,18 +21,27 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    data: Path | str, out: Path | str, config: TrainConfig, checkpoints: Path | str | None = None
+    data: Path | str,
+    out: Path | str,
+    config: TrainConfig,
+    checkpoints: Path | str | None = None,
+    fold: str = "",
 ) -> dict[str, Any]:
     """Train a classifier on a spectrogram set and write it; returns its metrics.
 
     checkpoints: folder for the state of trainings that were stopped; the same data and settings
     go on from there. By default beside `out`.
+    fold: one that tests, as `protocol.of_fold` splits; without, the splits of the set. The
+    returned metrics have `seconds` in training, which the artifact has not: equal trainings are
+    equal artifacts.
 
     The training split teaches, the validation split decides when to stop, and the test split is
     looked at once, at the end. Raises InputError where a split is empty, ArtifactError where
     `data` is no spectrogram set.
     """
     clips = spectrogram_set.read(data)
+    if fold:
+        clips = protocol.of_fold(clips, fold, config.seed)
     for split in spectrogram_set.SPLITS:
         if not len(clips.where(split)):
             raise InputError(f"{data}: has no {split} clips, so nothing can be trained and told")
@@ -49,7 +59,7 @@ def train(
     standardise(model, examples["train"].represented)
     # Only a training of the same data and settings may go on from a checkpoint.
     kept = Path(checkpoints) if checkpoints else Path(out).parent / f".{Path(out).name}.checkpoints"
-    own = kept / artifacts.digest_of([config.plain(), clips.digest])[:16]
+    own = kept / artifacts.digest_of([config.plain(), clips.digest, fold])[:16]
     progress = fit(model, examples["train"], examples["validation"], config, own)
     test = examples["test"]
     probability = probabilities(model, test.represented)
@@ -60,7 +70,13 @@ def train(
         "parameters": sum(p.numel() for p in model.parameters()),
         "clips": {split: len(e.labels) for split, e in examples.items()},
     }
-    about = {"train": config.plain(), "data": clips.artifact.config, "data_digest": clips.digest}
+    about = {
+        "train": config.plain(),
+        "data": clips.artifact.config,
+        "data_digest": clips.digest,
+        "content_digest": content_digest(clips),
+        "fold": fold,
+    }
     with artifacts.writing(out, artifacts.CLASSIFIER, about) as temporary:
         network.save(model, temporary)
         artifacts.write_text(temporary / "metrics.json", json.dumps(metrics, indent=1))
@@ -90,7 +106,7 @@ def train(
         progress.best_epoch,
         len(progress.history),
     )
-    return metrics
+    return metrics | {"seconds": progress.seconds}
 
 
 @torch.inference_mode()

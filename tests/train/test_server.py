@@ -1,0 +1,338 @@
+"""Registration against a real MLflow server with its artifacts in a bucket, and without one."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import made_sets
+import mlflow
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from made_sets import one_thread  # noqa: F401, a fixture
+from mlflow_server import (  # noqa: F401, fixtures
+    Line,
+    MlflowServer,
+    empty_database,
+    line,
+    mlflow_server,
+)
+from seaweedfs import seaweedfs_server  # noqa: F401, a fixture
+
+from audiostyle import artifacts, network
+from audiostyle.errors import AudiostyleError
+from audiostyle.network import Classifier
+from audiostyle.registry import EXPERIMENT, MODEL, Registry
+from components.train.gate import GateConfig
+from components.train.register import register
+from components.train.train import train
+from pipeline.cli import main
+
+pytestmark = pytest.mark.slow
+
+GATE = GateConfig(floor=1.0)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more try for each request, so that a server that is gone is told at once."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set") / "set"
+    return made_sets.write(folder, made_sets.split_clips(10, 4, 12))
+
+
+@pytest.fixture(scope="module")
+def trained(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "model"
+    done = train(clips, out, made_sets.training(epochs=25, patience=25))
+    assert done["test"]["accuracy"] > 0.9
+    return out
+
+
+def spoilt(share: float, seed: int = 0):  # type: ignore[no-untyped-def]
+    """A change that lets a network answer the next class on about that share of what it sees."""
+
+    def change(model: Classifier) -> None:
+        noise = torch.randn(model.head.weight.shape, generator=torch.Generator().manual_seed(seed))
+        if share:
+            model.head.weight.copy_(
+                (1 - share) * model.head.weight + share * model.head.weight.roll(1, 0)
+            )
+            model.head.bias.copy_((1 - share) * model.head.bias + share * model.head.bias.roll(1))
+        model.head.weight.add_(1e-6 * noise)
+
+    return change
+
+
+def versions(uri: str) -> int:
+    return len(Registry(uri).versions())
+
+
+def runs(uri: str, digest: str) -> list[mlflow.entities.Run]:
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    return list(
+        client.search_runs([experiment.experiment_id], f"tags.`audiostyle.digest` = '{digest}'")
+    )
+
+
+@pytest.fixture(scope="module")
+def history(
+    mlflow_server: MlflowServer,  # noqa: F811
+    clips: Path,
+    trained: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, dict[str, str]]:
+    """Classifiers registered one after another: what the registry said of each, by name."""
+    root = tmp_path_factory.mktemp("history")
+    told: dict[str, dict[str, str]] = {}
+
+    def one(name: str, change, measures=lambda test: None) -> None:  # type: ignore[no-untyped-def]
+        made = made_sets.variant(trained, clips, root / name, change, measures)
+        lineage = {"seconds": "2.5", "git_revision": "0" * 40, "image": "stage@sha256:1"}
+        told[name] = register(made, clips, mlflow_server.uri, GATE, lineage)
+        champion = Registry(mlflow_server.uri).champion()
+        assert champion is not None
+        told[name]["champion"] = str(champion.version)
+
+    one("first", spoilt(0.55))
+    one("better", spoilt(0.0))
+    one("equal", spoilt(0.0, seed=1))
+    one("worse", spoilt(0.55, seed=3))
+    one("nan", spoilt(0.0, seed=2), lambda test: test.update(balanced_accuracy=float("nan")))
+    return told
+
+
+def test_gate(history: dict[str, dict[str, str]], mlflow_server: MlflowServer) -> None:  # noqa: F811
+    assert {name: (one["verdict"], one["champion"]) for name, one in history.items()} == {
+        "first": ("promote", "1"),
+        "better": ("promote", "2"),
+        "equal": ("promote", "3"),
+        "worse": ("hold", "3"),
+        "nan": ("hold", "3"),
+    }
+    assert "first version" in history["first"]["reason"]
+    assert "0 clips won, 0 lost" in history["equal"]["reason"]
+    assert "not finite" in history["nan"]["reason"]
+    registry = Registry(mlflow_server.uri)
+    worse = registry.find("4").tags
+    assert float(worse["audiostyle.p_worse"]) < 0.05
+    assert int(worse["audiostyle.clips_lost"]) > int(worse["audiostyle.clips_won"])
+    challenger = registry.latest("challenger")
+    assert challenger is not None and challenger.version == 5
+
+
+def test_a_run_has_its_lineage(
+    history: dict[str, dict[str, str]],
+    mlflow_server: MlflowServer,  # noqa: F811
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    version = Registry(mlflow_server.uri).find(history["first"]["version"])
+    client = mlflow.MlflowClient(mlflow_server.uri)
+    run = client.get_run(version.run_id)
+    opened = artifacts.opening(trained, artifacts.CLASSIFIER)
+    epochs = json.loads(opened.path("metrics.json").read_text())["history"]
+    logged = client.get_metric_history(version.run_id, "validation_loss")
+    assert [(m.step, m.value) for m in sorted(logged, key=lambda m: m.step)] == [
+        (row["epoch"], pytest.approx(row["validation_loss"])) for row in epochs
+    ]
+    assert run.data.params["network.bands"] == "16"
+    assert run.data.metrics["seconds"] == 2.5
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time - run.info.start_time == 2500
+    (found,) = run.inputs.dataset_inputs
+    assert json.loads(found.dataset.profile)["sha256"] == opened.config["data_digest"]
+    for tags in (run.data.tags, version.tags):
+        assert tags["audiostyle.git_revision"] == "0" * 40
+        assert tags["audiostyle.image"] == "stage@sha256:1"
+        assert {"audiostyle.data", "audiostyle.settings", "audiostyle.release"} <= set(tags)
+    assert {f.path for f in client.list_artifacts(version.run_id, "figures")} == {
+        f"figures/{name}.png" for name in ("training", "confusion", "reliability")
+    }
+    local = client.download_artifacts(version.run_id, "figures", str(tmp_path))
+    assert all(p.read_bytes().startswith(b"\x89PNG") for p in Path(local).iterdir())
+
+
+def test_card_on_the_command_line(
+    history: dict[str, dict[str, str]],
+    mlflow_server: MlflowServer,  # noqa: F811
+) -> None:
+    shown = CliRunner().invoke(main, ["models", "card", "2", "--tracking-uri", mlflow_server.uri])
+    assert shown.exit_code == 0, shown.output
+    for words in ("made, layout `test`", "high (26)", "CC0 (78 clips)", "36 test", "## Limits"):
+        assert words in shown.output
+    missing = CliRunner().invoke(
+        main, ["models", "card", "99", "--tracking-uri", mlflow_server.uri]
+    )
+    assert (missing.exit_code, "no such version" in missing.output) == (2, True)
+
+
+def test_what_is_stored_is_what_was_registered(
+    history: dict[str, dict[str, str]],
+    mlflow_server: MlflowServer,  # noqa: F811
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    registry = Registry(mlflow_server.uri)
+    local = registry.download(registry.find("2"), tmp_path)
+    ours = network.load(artifacts.opening(local, artifacts.CLASSIFIER).folder)
+    mlflow.set_tracking_uri(mlflow_server.uri)
+    served = mlflow.pytorch.load_model(f"models:/{MODEL}/2")
+    x = torch.rand(3, ours.spectrogram.bins, ours.spectrogram.clip_frames)
+    np.testing.assert_allclose(served(x).detach(), ours(x).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_rollback(history: dict[str, dict[str, str]], mlflow_server: MlflowServer) -> None:  # noqa: F811
+    def rollback() -> str:
+        command = ["models", "rollback", "--tracking-uri", mlflow_server.uri]
+        return CliRunner().invoke(main, command).output
+
+    assert rollback() == "champion is version 2, no longer 3\n"
+    assert rollback() == "champion is version 1, no longer 2\n"
+    assert "had no predecessor" in rollback()
+    registry = Registry(mlflow_server.uri)
+    registry.restore(registry.find("3"))
+
+
+def test_however_often_it_breaks_off_there_is_one_version(
+    history: dict[str, dict[str, str]],
+    line: Line,  # noqa: F811
+    clips: Path,
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    made = made_sets.variant(trained, clips, tmp_path / "made", spoilt(0.0, seed=7))
+    before = versions(line.uri)
+    broken = 0
+    while True:
+        # Each attempt gets three requests further than the one before.
+        last = line.requests + 3 * (broken + 1)
+        line.breaks = lambda number, *_, last=last: "before" if number > last else ""
+        try:
+            told = register(made, clips, line.uri, GATE)
+            break
+        except AudiostyleError as error:
+            broken += 1
+            assert line.uri in str(error) and f"kept in {made}" in str(error)
+            artifacts.opening(made, artifacts.CLASSIFIER)
+    line.breaks = lambda *_: ""
+    assert broken >= 5
+    assert versions(line.uri) == before + 1
+    assert told["verdict"] == "promote"
+    digest = artifacts.opening(made, artifacts.CLASSIFIER).digest
+    (run,) = runs(line.uri, digest)
+    assert run.info.status == "FINISHED"
+    client = mlflow.MlflowClient(line.uri)
+    epochs = json.loads((made / "metrics.json").read_text())["history"]
+    assert len(client.get_metric_history(run.info.run_id, "train_loss")) == len(epochs)
+    assert len(run.inputs.dataset_inputs) == 1
+    assert register(made, clips, line.uri, GATE) == told
+    assert versions(line.uri) == before + 1
+    champion = Registry(line.uri).champion()
+    assert champion is not None and str(champion.version) == told["version"]
+    assert champion.tags["audiostyle.predecessor"] == "3"
+
+
+def test_an_answer_that_is_lost_makes_no_second_version(
+    history: dict[str, dict[str, str]],
+    line: Line,  # noqa: F811
+    clips: Path,
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    made = made_sets.variant(trained, clips, tmp_path / "made", spoilt(0.0, seed=8))
+    before = versions(line.uri)
+    lost: list[str] = []
+
+    def breaks(number: int, method: str, path: str) -> str:
+        if path.endswith("model-versions/create") and not lost:
+            lost.append(path)
+            return "after"
+        return ""
+
+    line.breaks = breaks
+    register(made, clips, line.uri, GATE)
+    assert lost
+    assert versions(line.uri) == before + 1
+
+
+def test_a_server_that_starts_anew_is_waited_for(
+    history: dict[str, dict[str, str]],
+    line: Line,  # noqa: F811
+    clips: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    made = made_sets.variant(trained, clips, tmp_path / "made", spoilt(0.0, seed=9))
+    gone = threading.Event()
+    gone.set()
+    line.breaks = lambda *_: "before" if gone.is_set() else ""
+    threading.Timer(2, gone.clear).start()
+    assert register(made, clips, line.uri, GATE)["verdict"] == "promote"
+    assert line.requests > 3
+
+
+def test_a_training_outlives_the_server(
+    mlflow_server: MlflowServer,  # noqa: F811
+    history: dict[str, dict[str, str]],
+    data: Path,
+    tmp_path: Path,
+) -> None:
+    """Killed while a training runs, the server is caught up with later; nothing trains twice."""
+    settings = {"train": made_sets.training(epochs=30, patience=30).plain(), "gate": {"floor": 1}}
+    (tmp_path / "config.yaml").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "pipeline.cli", "train", str(data), "--config", "config.yaml"]
+    command += ["--tracking-uri", mlflow_server.uri, "--workspace", "work"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+
+    def again(*more: str) -> tuple[list[str], str]:
+        """Tasks that kfp ran, and the last line."""
+        done = subprocess.run(
+            [*command, *more], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = done.stdout.splitlines()
+        return [text.split("'")[1] for text in lines if "Executing task" in text], lines[-1]
+
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    while process.poll() is None and not list(tmp_path.glob("work/checkpoints/*/epoch-*")):
+        time.sleep(0.01)
+    mlflow_server.stop()
+    try:
+        output = process.communicate(timeout=300)[0].decode()
+    finally:
+        mlflow_server.start()
+    assert process.returncode == 1, output
+    last = output.splitlines()[-1]
+    assert mlflow_server.uri in last and "the classifier is kept in" in last, output
+    before = versions(mlflow_server.uri)
+    executed, last = again()
+    assert "train" not in executed and "register" in executed
+    assert versions(mlflow_server.uri) == before + 1
+    # What it came about with has come along from the task that trained.
+    tags = Registry(mlflow_server.uri).find(str(before + 1)).tags
+    assert tags["audiostyle.torch"] == torch.__version__
+    assert tags["audiostyle.device"].startswith("cpu")
+    assert tags["audiostyle.image"].startswith("audiostyle-python/train:")
+    assert float(tags["audiostyle.seconds"]) > 0
+    assert {f"audiostyle.{name}" for name in ("python", "platform", "pipeline_run")} <= set(tags)
+    # Of other classes than the champion, it is held; and the same training would be held again.
+    assert f"version {before + 1}: hold" in last
+    executed, last = again("--if-changed")
+    assert "train" not in executed and "register" not in executed
+    assert f"version {before + 1}: unchanged" in last
