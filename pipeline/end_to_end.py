@@ -5,34 +5,51 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
-from components.preprocess.component import preprocess
-from components.reconstruct.component import reconstruct
-from components.stylize.component import stylize
-from components.train.component import register, train
-from pipeline import images
+from pipeline import images, tasks
+from pipeline.cluster_config import ClusterConfig
+from pipeline.placing import Place
 
 
 class Outputs(NamedTuple):
     """What a run leaves."""
 
     registration: dict  # type: ignore[type-arg]
+    spectrograms: dsl.Dataset
+    classifier: dsl.Model
+    stylized: dsl.Artifact
     audio: dsl.Artifact
     metrics: dsl.Metrics
 
 
-def build(image: Callable[[str], str] = images.of) -> Any:
-    """The pipeline, with each stage in the image that `image` names."""
+def build(
+    image: Callable[[str], str] = images.of,
+    cluster: ClusterConfig | None = None,
+    *,
+    data_known: bool = True,
+    pairs_known: bool = True,
+) -> Any:
+    """The pipeline, with each stage in the image that `image` names.
+
+    cluster: what its tasks are given on Kubernetes. data_known, pairs_known: whether the
+    parameters `…_version` will say when the data and the pairs change; what is not known is not
+    taken from kfp's cache.
+    """
+    place = Place(image, cluster)
 
     @dsl.pipeline(
         name="audiostyle-end-to-end",
         description="Train a classifier on a data set, register it, stylise pairs with it.",
+        pipeline_config=place.pipeline_config(),
     )
     def end_to_end(
         data: str,
         pairs: str,
         tracking_uri: str,
         data_version: str = "",
+        mirror: str = "",
+        cache: str = "",
         pairs_version: str = "",
+        work: str = "",
         preprocess_config: dict = {},  # noqa: B006, kfp reads the default from the signature
         checkpoints: str = "",
         train_config: dict = {},  # noqa: B006
@@ -40,43 +57,33 @@ def build(image: Callable[[str], str] = images.of) -> Any:
         stylize_config: dict = {},  # noqa: B006
         reconstruct_config: dict = {},  # noqa: B006
     ) -> Outputs:
-        spectrograms = preprocess(
-            data=data, config=preprocess_config, data_version=data_version
-        ).set_container_image(image("preprocess"))
-        trained = train(
-            spectrograms=spectrograms.outputs["spectrograms"],
-            config=train_config,
-            checkpoints=checkpoints,
-        ).set_container_image(image("train"))
-        # Never from the cache: what counts is whether the registry has it, and the task asks.
-        registered = (
-            register(
-                spectrograms=spectrograms.outputs["spectrograms"],
-                classifier=trained.outputs["classifier"],
-                tracking_uri=tracking_uri,
-                config=gate_config,
-                pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-            )
-            .set_container_image(image("train"))
-            .set_caching_options(False)
+        spectrograms = tasks.prepared(
+            place, data, preprocess_config, data_version, mirror, cache, cached=data_known
+        ).outputs["spectrograms"]
+        trained, registered = tasks.trained(
+            place, spectrograms, tracking_uri, checkpoints, train_config, gate_config
         )
-        stylized = stylize(
-            classifier=trained.outputs["classifier"],
-            pairs=pairs,
-            config=stylize_config,
-            model_name=registered.outputs["model"],
-            pairs_version=pairs_version,
-        ).set_container_image(image("stylize"))
-        reconstructed = reconstruct(
-            stylized=stylized.outputs["stylized"],
-            classifier=trained.outputs["classifier"],
-            config=reconstruct_config,
-            registration=registered.outputs["registration"],
-        ).set_container_image(image("reconstruct"))
+        stylizing = {
+            "pairs": pairs,
+            "config": stylize_config,
+            "model_name": registered.outputs["model"],
+            "pairs_version": pairs_version,
+            "work": work,
+        }
+        stylized, audio = tasks.transferred(
+            place,
+            trained.outputs["classifier"],
+            stylizing,
+            {"config": reconstruct_config, "registration": registered.outputs["registration"]},
+            cached=pairs_known,
+        )
         return Outputs(  # type: ignore[return-value]
             registered.outputs["registration"],
-            reconstructed.outputs["audio"],
-            reconstructed.outputs["metrics"],
+            spectrograms,
+            trained.outputs["classifier"],
+            stylized.outputs["stylized"],
+            audio.outputs["audio"],
+            audio.outputs["metrics"],
         )
 
     return end_to_end

@@ -1,8 +1,16 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+from audiostyle.addresses import require_no_secret
+from audiostyle.command import option_value
+from audiostyle.config import Config
+
+C = TypeVar("C", bound=Config)
 
 WORKSPACE = click.option(
     "--workspace",
@@ -21,4 +29,31 @@ TRACKING = click.option(
 
 def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
     """MLflow's address: the one that is given, or the sqlite database of a workspace."""
-    return tracking_uri or f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
+    if tracking_uri:
+        return require_no_secret("tracking-uri", tracking_uri)
+    return f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
+
+
+def setting_options(cls: type[Config], *names: str) -> Callable[[Callable[..., Any]], Any]:
+    """Give a command options for some fields of a stage's settings, as `set_NAME`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names):
+            function = click.option(
+                f"--{name.replace('_', '-')}",
+                f"set_{name}",
+                help=(cls.model_fields[name].description or "").capitalize(),
+            )(function)
+        return function
+
+    return decorate
+
+
+def overridden(settings: C, given: dict[str, str | None]) -> C:
+    """Settings, with the options of `setting_options` that were given. Raises InputError."""
+    chosen = {
+        (field := name.removeprefix("set_")): option_value(field, text)
+        for name, text in given.items()
+        if text is not None
+    }
+    return type(settings).parse({**settings.plain(), **chosen}, "options") if chosen else settings

@@ -6,24 +6,28 @@ from typing import Any
 from audiostyle.config import Config
 from components.preprocess.preprocess import PreprocessConfig
 from components.reconstruct.reconstruct import ReconstructConfig
-from components.stylize.transfer import StylizeConfig
+from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig
 from components.train.gate import GateConfig
+from pipeline.cluster_config import ClusterConfig
+
+STAGES = ("preprocess", "train", "gate", "stylize", "reconstruct")
 
 
 class Settings(Config):
-    """One section a stage; what is left out has its default."""
+    """One section a stage, and one for the cluster; what is left out has its default."""
 
     preprocess: PreprocessConfig = PreprocessConfig()
     train: TrainConfig = TrainConfig()
     gate: GateConfig = GateConfig()
     stylize: StylizeConfig = StylizeConfig()
     reconstruct: ReconstructConfig = ReconstructConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     def arguments(self, *sections: str) -> dict[str, Any]:
-        """Arguments of a pipeline: `SECTION_config` to the values of these sections (or all)."""
+        """Arguments of a pipeline: `STAGE_config` to the settings of these stages (or all)."""
         values = self.plain()
-        return {f"{name}_config": values[name] for name in sections or values}
+        return {f"{name}_config": values[name] for name in sections or STAGES}
 
 
 def load(path: Path | None) -> Settings:

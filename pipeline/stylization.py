@@ -1,44 +1,71 @@
-"""The stylization pipeline: a classifier and pairs in, recordings and report out."""
+"""The stylization pipeline: a registered classifier and pairs in, recordings and report out."""
 
 from collections.abc import Callable
 from typing import Any
 
 from kfp import dsl
 
-from components.reconstruct.component import reconstruct
-from components.stylize.component import stylize
-from pipeline import images
+from components.train.component import fetch
+from pipeline import images, tasks
+from pipeline.cluster_config import ClusterConfig
+from pipeline.placing import Place
 
 
-def build(image: Callable[[str], str] = images.of) -> Any:
-    """The pipeline, with each stage in the image that `image` names."""
+def build(
+    image: Callable[[str], str] = images.of,
+    cluster: ClusterConfig | None = None,
+    *,
+    pairs_known: bool = True,
+    pinned: bool = False,
+    shards: int = 1,
+    parallelism: int = 4,
+) -> Any:
+    """The pipeline, with each stage in the image that `image` names.
+
+    cluster: what its tasks are given on Kubernetes. pairs_known: whether the parameter
+    `pairs_version` will say when the pairs change. pinned: whether `model` will be a version's
+    number, which is the same classifier for ever; an alias is looked up anew.
+    shards: among how many tasks the pairs are dealt; `parallelism` of them at a time at most.
+    Tens are fine; every one costs a driver and two pods.
+    """
+    place = Place(image, cluster)
 
     @dsl.pipeline(
         name="audiostyle-stylization",
-        description="Stylise pairs of recordings with a classifier that was trained before.",
+        description="Stylise pairs of recordings with a registered classifier.",
+        pipeline_config=place.pipeline_config(),
     )
     def stylization(
-        classifier_uri: str,
         pairs: str,
-        model_name: str = "",
+        tracking_uri: str,
+        model: str = "champion",
         pairs_version: str = "",
+        work: str = "",
         stylize_config: dict = {},  # noqa: B006, kfp reads the default from the signature
         reconstruct_config: dict = {},  # noqa: B006
     ) -> None:
-        classifier = dsl.importer(
-            artifact_uri=classifier_uri, artifact_class=dsl.Model, reimport=False
-        )
-        stylized = stylize(
-            classifier=classifier.output,
-            pairs=pairs,
-            config=stylize_config,
-            model_name=model_name,
-            pairs_version=pairs_version,
-        ).set_container_image(image("stylize"))
-        reconstruct(
-            stylized=stylized.outputs["stylized"],
-            classifier=classifier.output,
-            config=reconstruct_config,
-        ).set_container_image(image("reconstruct"))
+        fetched = place(fetch(model=model, tracking_uri=tracking_uri), "train", cached=pinned)
+        stylizing = {
+            "pairs": pairs,
+            "config": stylize_config,
+            "model_name": fetched.outputs["model"],
+            "pairs_version": pairs_version,
+            "work": work,
+        }
+
+        def transferred(**shard: Any) -> None:
+            tasks.transferred(
+                place,
+                fetched.outputs["classifier"],
+                {**stylizing, **shard},
+                {"config": reconstruct_config},
+                cached=pairs_known,
+            )
+
+        if shards == 1:
+            transferred()
+        else:
+            with dsl.ParallelFor(list(range(shards)), name="shards", parallelism=parallelism) as n:
+                transferred(shard=n, shards=shards)
 
     return stylization

@@ -1,56 +1,74 @@
-"""The training pipeline: data set in, registered classifier out."""
+"""The training pipeline: data set in, registered classifier out, where anything has changed."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kfp import dsl
 
-from components.preprocess.component import preprocess
-from components.train.component import register, train
-from pipeline import images
+from components.train.component import changed, kept
+from pipeline import images, tasks
+from pipeline.cluster_config import ClusterConfig
+from pipeline.placing import Place
 
 
 class Outputs(NamedTuple):
-    """What a run leaves."""
+    """What a run leaves: what the registry says of the new version, or of the one that stays."""
 
     registration: dict  # type: ignore[type-arg]
 
 
-def build(image: Callable[[str], str] = images.of) -> Any:
-    """The pipeline, with each stage in the image that `image` names."""
+def build(
+    image: Callable[[str], str] = images.of,
+    cluster: ClusterConfig | None = None,
+    *,
+    data_known: bool = True,
+) -> Any:
+    """The pipeline, with each stage in the image that `image` names.
+
+    cluster: what its tasks are given on Kubernetes. data_known: whether the parameter
+    `data_version` will say when the data change; if not, preprocess always looks.
+    """
+    place = Place(image, cluster)
 
     @dsl.pipeline(
         name="audiostyle-training",
         description="Train a classifier on a data set and register it behind the gate.",
+        pipeline_config=place.pipeline_config(),
     )
     def training(
         data: str,
         tracking_uri: str,
         data_version: str = "",
+        mirror: str = "",
+        cache: str = "",
+        if_changed: bool = False,
         preprocess_config: dict = {},  # noqa: B006, kfp reads the default from the signature
         checkpoints: str = "",
         train_config: dict = {},  # noqa: B006
         gate_config: dict = {},  # noqa: B006
     ) -> Outputs:
-        spectrograms = preprocess(
-            data=data, config=preprocess_config, data_version=data_version
-        ).set_container_image(image("preprocess"))
-        trained = train(
-            spectrograms=spectrograms.outputs["spectrograms"],
-            config=train_config,
-            checkpoints=checkpoints,
-        ).set_container_image(image("train"))
-        registered = (
-            register(
-                spectrograms=spectrograms.outputs["spectrograms"],
-                classifier=trained.outputs["classifier"],
+        spectrograms = tasks.prepared(
+            place, data, preprocess_config, data_version, mirror, cache, cached=data_known
+        ).outputs["spectrograms"]
+        # Never from the cache: the registry's champion is what is compared with.
+        seen = place(
+            changed(
+                spectrograms=spectrograms,
                 tracking_uri=tracking_uri,
-                config=gate_config,
-                pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-            )
-            .set_container_image(image("train"))
-            .set_caching_options(False)
+                if_changed=if_changed,
+                config=train_config,
+            ),
+            "train",
+            cached=False,
         )
-        return Outputs(registered.outputs["registration"])  # type: ignore[return-value]
+        with dsl.If(seen.outputs["decision"] == "train", name="changed"):
+            _, registered = tasks.trained(
+                place, spectrograms, tracking_uri, checkpoints, train_config, gate_config
+            )
+        with dsl.Else(name="unchanged"):
+            champion = place(kept(registration=seen.outputs["registration"]), "train")
+        return Outputs(  # type: ignore[return-value]
+            dsl.OneOf(registered.outputs["registration"], champion.output)
+        )
 
     return training

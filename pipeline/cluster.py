@@ -1,0 +1,299 @@
+"""Pipelines, runs and schedules of a Kubeflow Pipelines server."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+from kfp_server_api import (
+    V2beta1CronSchedule,
+    V2beta1Experiment,
+    V2beta1Filter,
+    V2beta1Pipeline,
+    V2beta1PipelineVersionReference,
+    V2beta1Predicate,
+    V2beta1RecurringRun,
+    V2beta1Run,
+    V2beta1RuntimeConfig,
+    V2beta1Trigger,
+)
+
+from audiostyle.errors import InputError
+from pipeline.connection import Server
+
+ACTIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED")
+# Runs and schedules have no unique names, so each is sent with a key in its description, by which
+# it is found again where the answer to its creation got lost.
+_KEY = "audiostyle-request "
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run or a schedule does: a pipeline's version, and what that is given."""
+
+    pipeline_id: str
+    version_id: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    pipeline_root: str = ""
+    service_account: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """The same as fields of the server's models."""
+        return {
+            "pipeline_version_reference": V2beta1PipelineVersionReference(
+                pipeline_id=self.pipeline_id, pipeline_version_id=self.version_id
+            ),
+            "runtime_config": V2beta1RuntimeConfig(
+                parameters=self.parameters, pipeline_root=self.pipeline_root or None
+            ),
+            "service_account": self.service_account or None,
+        }
+
+    @classmethod
+    def of(cls, found: Any) -> "Work":
+        """What a run or schedule on the server does."""
+        reference = found.pipeline_version_reference or V2beta1PipelineVersionReference()
+        runtime = found.runtime_config or V2beta1RuntimeConfig()
+        return cls(
+            reference.pipeline_id or "",
+            reference.pipeline_version_id or "",
+            runtime.parameters or {},
+            runtime.pipeline_root or "",
+            found.service_account or "",
+        )
+
+
+class Cluster:
+    """A server's pipelines, experiments, runs and schedules. Objects are kfp_server_api's."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._api = server.api
+        self._ask = server.ask
+
+    # Pipelines
+
+    def version(self, package: Path, name: str) -> tuple[str, str, bool]:
+        """The version with the content of a compiled pipeline; uploaded where there is none yet.
+
+        name: of the pipeline. Returns its id, the version's id, and whether it was uploaded now.
+        """
+        digest = package_digest(package)
+        pipeline = self._pipeline(name)
+        if found := self._version(pipeline, digest):
+            return pipeline, found, False
+        made = self.server.create(
+            lambda **limit: self._api.pipeline_uploads.upload_pipeline_version(
+                str(package), name=digest, pipelineid=pipeline, **limit
+            ),
+            lambda: self._version(pipeline, digest),
+        )
+        return pipeline, made if isinstance(made, str) else made.pipeline_version_id, True
+
+    def pipeline_name(self, pipeline_id: str) -> str:
+        """The name of a pipeline, by its id."""
+        found = self._ask(self._api.pipelines.pipeline_service_get_pipeline, pipeline_id)
+        return str(found.name or found.display_name or "")
+
+    def _pipeline(self, name: str) -> str:
+        def find() -> Any:
+            listed = self._ask(
+                self._api.pipelines.pipeline_service_list_pipelines,
+                filter=_filter(display_name=name),
+                **self._namespaced(),
+            )
+            return next(iter(listed.pipelines or ()), None)
+
+        # Made empty and not by an upload, which would name its first version after it.
+        made = find() or self.server.create(
+            lambda **limit: self._api.pipelines.pipeline_service_create_pipeline(
+                V2beta1Pipeline(name=name, display_name=name, namespace=self.server.namespace),
+                **limit,
+            ),
+            find,
+        )
+        return str(made.pipeline_id)
+
+    def _version(self, pipeline: str, digest: str) -> str | None:
+        listed = self._ask(
+            self._api.pipelines.pipeline_service_list_pipeline_versions,
+            pipeline,
+            filter=_filter(display_name=digest),
+        )
+        return next((str(v.pipeline_version_id) for v in listed.pipeline_versions or ()), None)
+
+    # Experiments
+
+    def experiment(self, name: str, *, make: bool = True) -> str | None:
+        """Id of an experiment; made where there is none, or None."""
+
+        def find() -> Any:
+            listed = self._ask(
+                self._api.experiments.experiment_service_list_experiments,
+                filter=_filter(display_name=name),
+                **self._namespaced(),
+            )
+            return next(iter(listed.experiments or ()), None)
+
+        found = find()
+        if found is None and make:
+            found = self.server.create(
+                lambda **limit: self._api.experiments.experiment_service_create_experiment(
+                    V2beta1Experiment(display_name=name, namespace=self.server.namespace), **limit
+                ),
+                find,
+            )
+        return str(found.experiment_id) if found else None
+
+    # Runs
+
+    def start(self, experiment: str, name: str, work: Work, about: str = "") -> Any:
+        """Start a run; returns it. Starts one and not two where an answer is lost."""
+        description = _described(about)
+
+        def find() -> Any:
+            found = self._runs(experiment, _filter(display_name=name))
+            return next((run for run in found if run.description == description), None)
+
+        run = V2beta1Run(
+            experiment_id=experiment,
+            display_name=name,
+            description=description,
+            **work.fields(),
+        )
+        return self.server.create(
+            lambda **limit: self._api.runs.run_service_create_run(run, **limit), find
+        )
+
+    def run(self, run_id: str) -> Any:
+        """A run by its id. Raises InputError where there is none."""
+        return self._ask(self._api.runs.run_service_get_run, run_id)
+
+    def runs(self, experiment: str | None, most: int) -> list[Any]:
+        """The newest runs, of one experiment or of all."""
+        found: list[Any] = []
+        for run in self._runs(experiment, None):
+            if len(found) == most:
+                break
+            found.append(run)
+        return found
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run; what has finished stays."""
+        self._ask(self._api.runs.run_service_terminate_run, run_id)
+
+    def page(self, run_id: str) -> str:
+        """Address of a run's page."""
+        return f"{self.server.ui}/#/runs/details/{run_id}"
+
+    def _runs(self, experiment: str | None, filter: str | None) -> Iterator[Any]:
+        where = {"experiment_id": experiment} if experiment else self._namespaced()
+        return self._pages(
+            self._api.runs.run_service_list_runs,
+            "runs",
+            sort_by="created_at desc",
+            **({"filter": filter} if filter else {}),
+            **where,
+        )
+
+    # Schedules
+
+    def schedules(self, name: str | None = None) -> list[Any]:
+        """Schedules, newest first; only those of a name where one is given."""
+        return list(
+            self._pages(
+                self._api.recurring_runs.recurring_run_service_list_recurring_runs,
+                "recurring_runs",
+                sort_by="created_at desc",
+                **({"filter": _filter(display_name=name)} if name else {}),
+                **self._namespaced(),
+            )
+        )
+
+    def schedule(self, experiment: str, name: str, cron: str, work: Work) -> Any:
+        """Make a schedule that is paused: one run at a time, and none for what was missed."""
+        description = _described("audiostyle schedule")
+
+        def find() -> Any:
+            return next((s for s in self.schedules(name) if s.description == description), None)
+
+        made = V2beta1RecurringRun(
+            experiment_id=experiment,
+            display_name=name,
+            description=description,
+            namespace=self.server.namespace,
+            trigger=V2beta1Trigger(cron_schedule=V2beta1CronSchedule(cron=cron)),
+            mode="DISABLE",
+            no_catchup=True,
+            max_concurrency="1",
+            **work.fields(),
+        )
+        return self.server.create(
+            lambda **limit: self._api.recurring_runs.recurring_run_service_create_recurring_run(
+                made, **limit
+            ),
+            find,
+        )
+
+    def enable(self, schedule_id: str) -> None:
+        """Let a schedule start runs."""
+        self._ask(self._api.recurring_runs.recurring_run_service_enable_recurring_run, schedule_id)
+
+    def disable(self, schedule_id: str) -> None:
+        """Let a schedule start no more runs; the running one goes on."""
+        self._ask(self._api.recurring_runs.recurring_run_service_disable_recurring_run, schedule_id)
+
+    def unschedule(self, schedule_id: str) -> None:
+        """Delete a schedule; its runs stay."""
+        try:
+            self._ask(
+                self._api.recurring_runs.recurring_run_service_delete_recurring_run, schedule_id
+            )
+        except InputError:
+            # An attempt whose answer got lost has done it.
+            if any(s.recurring_run_id == schedule_id for s in self.schedules()):
+                raise
+
+    # Requests
+
+    def _namespaced(self) -> dict[str, Any]:
+        return {"namespace": self.server.namespace} if self.server.namespace else {}
+
+    def _pages(self, request: Any, what: str, **options: Any) -> Iterator[Any]:
+        token = ""
+        while True:
+            answer = self._ask(request, page_size=50, page_token=token, **options)
+            yield from getattr(answer, what) or ()
+            token = answer.next_page_token or ""
+            if not token:
+                return
+
+
+def package_digest(package: Path) -> str:
+    """The name of a compiled pipeline's version: `sha256-` and the digest of what it says.
+
+    Comments and the order of keys do not count.
+    """
+    import yaml
+
+    documents = list(yaml.safe_load_all(package.read_text(encoding="utf-8")))
+    text = json.dumps(documents, sort_keys=True)
+    return f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _filter(**equals: str) -> str:
+    wanted = V2beta1Filter(
+        predicates=[
+            V2beta1Predicate(operation="EQUALS", key=key, string_value=value)
+            for key, value in equals.items()
+        ]
+    )
+    return json.dumps(kfp_server_api.ApiClient().sanitize_for_serialization(wanted))
+
+
+def _described(about: str) -> str:
+    return f"{about}\n{_KEY}{uuid.uuid4()}".strip()

@@ -1,0 +1,279 @@
+"""Requests to a Kubeflow Pipelines server: who asks, how long, how often; errors in one line."""
+
+import json
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import kfp
+import urllib3
+from kfp.client.token_credentials_base import TokenCredentialsBase
+from kfp_server_api import ApiException, Configuration
+
+from audiostyle.errors import AudiostyleError, InputError
+from pipeline.cluster_config import Connection
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TOKEN = "AUDIOSTYLE_KFP_TOKEN"  # noqa: S105, the name of a variable
+_PASSING = (429, 500, 502, 503, 504)
+
+
+class ServerUnavailableError(AudiostyleError):
+    """The server did not answer, or said that it could not now: the request may work later."""
+
+
+class RefusedError(AudiostyleError):
+    """The server does not know who asks, or does not let them."""
+
+
+class ConflictError(AudiostyleError):
+    """The server has something of that name already."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a request may take, and how long to wait before each further attempt (seconds).
+
+    Five attempts in 15 s of waiting: that outlives a server that is started again behind a
+    load balancer, and a person still sits there when it does not.
+    """
+
+    connect: float = 10.0
+    read: float = 60.0
+    waits: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+
+
+class Token(TokenCredentialsBase):  # type: ignore[misc]
+    """A bearer token from a file or, where there is none, the environment."""
+
+    def __init__(self, file: str, environment: Mapping[str, str]) -> None:
+        self._file = file
+        self._given = environment.get(TOKEN, "").strip()
+        self.value = self._read()
+
+    def renew(self) -> bool:
+        """Read the token again; tells whether it is another one now."""
+        before, self.value = self.value, self._read()
+        return self.value != before
+
+    def refresh_api_key_hook(self, config: Configuration) -> None:
+        """Put the token into a request (kfp calls this for each)."""
+        config.api_key["authorization"] = self.value
+
+    @property
+    def source(self) -> str:
+        """Where it is from, in words."""
+        return f"token_file {self._file}" if self._file else TOKEN
+
+    def _read(self) -> str:
+        if not self._file:
+            return self._given
+        try:
+            text = Path(self._file).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not text"
+            raise InputError(f"token_file: {self._file} cannot be read: {reason}") from None
+        if not text or len(text.split()) != 1:
+            # What is in it is kept out of the message.
+            raise InputError(f"token_file: {self._file} holds no token, which is one word")
+        return text
+
+
+class _Client(kfp.Client):  # type: ignore[misc]
+    """kfp's client, which by itself would wait for ever for a server that hangs."""
+
+    def __init__(self, limit: tuple[float, float], **options: Any) -> None:
+        self._limit = limit
+        super().__init__(**options)
+
+    def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
+        """Ask once; who calls it knows when to ask again."""
+        api = self._healthz_api
+        # Attempts are counted here, not by urllib3, which makes them at once.
+        api.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = False
+        health, _, headers = api.healthz_service_get_healthz_with_http_info(
+            _request_timeout=self._limit
+        )
+        if "json" not in headers.get("content-type", ""):
+            raise ValueError("no JSON")
+        return health
+
+
+class Server:
+    """A server that answers. `api` is kfp.Client: its generated services take the requests.
+
+    kfp.Client's own methods print, and wait without end; so what is asked goes through `ask`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        patience: Patience | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Connect. Raises InputError for settings, ServerUnavailableError, RefusedError."""
+        if not connection.host:
+            raise InputError(
+                "host: is not set; give --host, the variable KF_PIPELINES_ENDPOINT, or"
+                " cluster.connection.host in the settings"
+            )
+        if connection.ca_file and not Path(connection.ca_file).expanduser().is_file():
+            raise InputError(f"ca_file: {connection.ca_file} does not exist")
+        self.connection = connection
+        self.patience = patience or Patience()
+        self._token = Token(connection.token_file, environment)
+        self.api = self.ask(self._connect, timeout=False)
+        health = self.ask(self.api.get_kfp_healthz, timeout=False)
+        namespace = connection.namespace or self.api.get_user_namespace() or ""
+        # A server with one user refuses to be asked about a namespace.
+        self.namespace: str | None = namespace if health.multi_user else None
+        self.pods = namespace or "kubeflow"  # where pods run
+        if health.multi_user and not namespace:
+            raise InputError(
+                f"namespace: is not set, and {connection.host} has many users; give --namespace,"
+                " the variable AUDIOSTYLE_KFP_NAMESPACE, or cluster.connection.namespace"
+            )
+
+    @property
+    def ui(self) -> str:
+        """Address of the web interface."""
+        return self.connection.ui or self.connection.host
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that say who asks, for what is no part of the API."""
+        return {"Authorization": f"Bearer {self._token.value}"} if self._token.value else {}
+
+    def ask(
+        self, request: Callable[..., T], *arguments: Any, timeout: bool = True, **options: Any
+    ) -> T:
+        """Make a request that may be made twice; try again where that can help.
+
+        A refused token is read again once. Raises ServerUnavailableError after the last attempt.
+        """
+        for wait in (*self.patience.waits, None):
+            try:
+                return self.once(request, *arguments, timeout=timeout, **options)
+            except ServerUnavailableError as error:
+                if wait is None:
+                    attempts = len(self.patience.waits) + 1
+                    raise ServerUnavailableError(f"{error} ({attempts} attempts)") from None
+                log.info("%s; again in %g s", error, wait)
+                time.sleep(wait)
+        raise AssertionError("unreachable")
+
+    def create(self, request: Callable[[], T], find: Callable[[], T | None]) -> T:
+        """Make a request that must not be made twice.
+
+        Where no answer came, the server may have done it all the same, so `find` looks first.
+        It also does where the server has something of that name: another was faster.
+        """
+        for wait in (*self.patience.waits, None):
+            try:
+                return self.once(request)
+            except (ServerUnavailableError, ConflictError) as error:
+                if wait is None:
+                    raise
+                if isinstance(error, ServerUnavailableError):
+                    log.info("%s; again in %g s", error, wait)
+                    time.sleep(wait)
+                found = find()
+                if found is not None:
+                    return found
+                if isinstance(error, ConflictError):
+                    raise
+        raise AssertionError("unreachable")
+
+    def once(
+        self, request: Callable[..., T], *arguments: Any, timeout: bool = True, **options: Any
+    ) -> T:
+        """Make a request once, or twice where its token was out of date."""
+        limit = (self.patience.connect, self.patience.read)
+        if timeout:
+            options["_request_timeout"] = limit
+        renewed = False
+        while True:
+            try:
+                return request(*arguments, **options)
+            except ApiException as error:
+                if error.status == 401 and not renewed and self._token.renew():
+                    renewed = True
+                    continue
+                raise self._explained(error) from None
+            except urllib3.exceptions.HTTPError as error:
+                host = self.connection.host
+                raise ServerUnavailableError(f"{host}: {_reason(error, limit)}") from None
+            except ValueError:
+                raise AudiostyleError(
+                    f"{self.connection.host}: its answer is none of Kubeflow Pipelines'; is this"
+                    " the API's address, and not that of a page to log in?"
+                ) from None
+
+    def _connect(self) -> _Client:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _Client(
+                (self.patience.connect, self.patience.read),
+                host=self.connection.host,
+                namespace=self.connection.namespace or "kubeflow",
+                credentials=self._token if self._token.value else None,
+                ui_host=self.ui,
+                ssl_ca_cert=self.connection.ca_file or None,
+            )
+
+    def _explained(self, error: ApiException) -> AudiostyleError:
+        host, told = self.connection.host, _told(error)
+        if error.status in _PASSING:
+            return ServerUnavailableError(f"{host}: answers {error.status}{told}")
+        if error.status == 401:
+            if not self._token.value:
+                return RefusedError(
+                    f"{host}: wants a token; give --token-file, {TOKEN} or"
+                    " cluster.connection.token_file"
+                )
+            return RefusedError(
+                f"{host}: refuses the token of {self._token.source}{told}; it may have expired:"
+                " put a new one there"
+            )
+        if error.status == 403:
+            return RefusedError(f"{host}: does not allow this{told}")
+        if error.status == 404:
+            return InputError(f"{host}: has no such thing{told}")
+        if error.status == 409:
+            return ConflictError(f"{host}: has that already{told}")
+        if error.status == 0:
+            return AudiostyleError(f"{host}: TLS failed{told}; ca_file names its certificates")
+        return InputError(f"{host}: answers {error.status}{told}")
+
+
+def _told(error: ApiException) -> str:
+    """What the server says, in one line."""
+    text = str(error.body or error.reason or "")
+    try:
+        body = json.loads(text)
+        text = str(body.get("error_details") or body.get("message") or body.get("error") or "")
+    except (ValueError, AttributeError):
+        text = "" if text.lstrip().startswith("<") else text
+    text = " ".join(text.split())[:300]
+    return f": {text}" if text else ""
+
+
+def _reason(error: urllib3.exceptions.HTTPError, limit: tuple[float, float]) -> str:
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return "no such host"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "no server answers there"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"no connection within {limit[0]:g} s"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {limit[1]:g} s"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "broke off the connection"
+    return f"cannot be asked ({type(error).__name__})"

@@ -1,0 +1,239 @@
+"""What is sent to a cluster: a compiled pipeline and its arguments, checked before anything is."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from kfp import compiler
+
+from audiostyle.addresses import require_no_secret
+from audiostyle.errors import InputError
+from components.preprocess.datasets.published import PUBLISHED
+from components.preprocess.extract import is_archive
+from components.stylize.pairs import read_pairs
+from pipeline import end_to_end, images, stylization, training
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pipeline, its arguments, and the stages whose images it runs."""
+
+    pipeline: Any
+    arguments: dict[str, Any]
+    stages: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self.pipeline.name)
+
+    def check(self) -> None:
+        """Raise InputError for an argument that the pipeline does not know, or lacks."""
+        known = self.pipeline.component_spec.inputs
+        if unknown := sorted(set(self.arguments) - set(known)):
+            raise InputError(f"{self.name}: has no parameter {unknown[0]!r}")
+        needed = {name for name, spec in known.items() if not spec.optional}
+        if missing := sorted(needed - set(self.arguments)):
+            raise InputError(f"{self.name}: lacks the parameter {missing[0]!r}")
+        for name, value in _texts(self.arguments):
+            require_no_secret(name, value)
+
+    def mutable_images(self) -> list[str]:
+        """Images that are named by a tag, whose content may change under the name."""
+        return [name for name in map(images.of, self.stages) if "@sha256:" not in name]
+
+    @contextmanager
+    def package(self) -> Iterator[Path]:
+        """The pipeline as kfp's IR YAML, for as long as this lasts."""
+        with tempfile.TemporaryDirectory(prefix="audiostyle-") as folder:
+            path = Path(folder) / "pipeline.yaml"
+            compiled(self.pipeline, path)
+            yield path
+
+
+def compiled(pipeline: Any, path: Path) -> None:
+    """Write a pipeline as kfp's IR YAML."""
+    with warnings.catch_warnings():
+        # kfp warns that parameters of pipelines have mutable defaults: its own way.
+        warnings.simplefilter("ignore")
+        compiler.Compiler().compile(pipeline, str(path))
+
+
+def training_job(
+    chosen: Settings,
+    *,
+    data: str,
+    data_version: str = "",
+    mirror: str = "",
+    tracking_uri: str = "",
+    cache: str = "",
+    checkpoints: str = "",
+    if_changed: bool = False,
+) -> Job:
+    """Train on a data set and register. Raises InputError naming the argument."""
+    return Job(
+        training.build(cluster=chosen.cluster, data_known=bool(data_version)),
+        {
+            **_data(chosen, data, data_version, mirror, tracking_uri, cache, checkpoints),
+            "if_changed": if_changed,
+            **chosen.arguments("preprocess", "train", "gate"),
+        },
+        ("preprocess", "train"),
+    )
+
+
+def end_to_end_job(
+    chosen: Settings,
+    *,
+    data: str,
+    pairs: str,
+    data_version: str = "",
+    pairs_version: str = "",
+    mirror: str = "",
+    tracking_uri: str = "",
+    cache: str = "",
+    checkpoints: str = "",
+    work: str = "",
+) -> Job:
+    """Train, register, stylise. Raises InputError naming the argument."""
+    _check_pairs(chosen, pairs, work)
+    return Job(
+        end_to_end.build(
+            cluster=chosen.cluster,
+            data_known=bool(data_version),
+            pairs_known=bool(pairs_version),
+        ),
+        {
+            **_data(chosen, data, data_version, mirror, tracking_uri, cache, checkpoints),
+            "pairs": pairs,
+            "work": work,
+            "pairs_version": pairs_version,
+            **chosen.arguments(),
+        },
+        images.STAGES,
+    )
+
+
+def stylization_job(
+    chosen: Settings,
+    *,
+    pairs: str,
+    pairs_version: str = "",
+    model: str = "champion",
+    tracking_uri: str = "",
+    shards: int = 1,
+    parallelism: int = 4,
+    work: str = "",
+) -> Job:
+    """Stylise with a registered classifier. Raises InputError naming the argument."""
+    _check_pairs(chosen, pairs, work)
+    if not model or "/" in model.removeprefix("models:/").replace("audio-style-classifier/", ""):
+        raise InputError(f"model: must be a version, an alias or a models:/ URI (got {model!r})")
+    local = Path(pairs)
+    if local.is_file() and shards > (rows := len(read_pairs(local))):
+        raise InputError(f"shards: {pairs} has {rows} rows, too few for {shards} tasks")
+    return Job(
+        stylization.build(
+            cluster=chosen.cluster,
+            pairs_known=bool(pairs_version),
+            pinned=model.rpartition("/")[2].isdigit(),
+            shards=shards,
+            parallelism=parallelism,
+        ),
+        {
+            "pairs": pairs,
+            "work": work,
+            "model": model,
+            "tracking_uri": _tracking(chosen, tracking_uri),
+            "pairs_version": pairs_version,
+            **chosen.arguments("stylize", "reconstruct"),
+        },
+        ("train", "stylize", "reconstruct"),
+    )
+
+
+def _data(
+    chosen: Settings,
+    data: str,
+    version: str,
+    mirror: str,
+    tracking_uri: str,
+    cache: str,
+    checkpoints: str,
+) -> dict[str, Any]:
+    parts = urlsplit(data)
+    if parts.scheme in ("s3", "https", "http"):
+        if not is_archive(Path(parts.path)):
+            raise InputError(
+                f"data: {data} is no archive: its name ends neither in .zip nor in .tar.…; a"
+                " folder is read from a volume"
+            )
+    elif data not in PUBLISHED:
+        _on_volume(chosen, "data", data, "preprocess", "a data set's name, an archive's address")
+    if mirror and urlsplit(mirror).scheme not in ("s3", "https", "http"):
+        raise InputError(f"from: must be an s3:// or https:// address (got {mirror!r})")
+    cache = cache or chosen.preprocess.cache or chosen.cluster.cache
+    if cache and urlsplit(cache).scheme != "s3":
+        _on_volume(chosen, "cache", cache.removeprefix("file://"), "preprocess", "an s3:// address")
+    if checkpoints:
+        _on_volume(chosen, "checkpoints", checkpoints, "train", "")
+    return {
+        "data": data,
+        "data_version": version,
+        "mirror": mirror,
+        "cache": cache,
+        "checkpoints": checkpoints,
+        "tracking_uri": _tracking(chosen, tracking_uri),
+    }
+
+
+def _check_pairs(chosen: Settings, pairs: str, work: str) -> None:
+    parts = urlsplit(pairs)
+    if parts.scheme != "s3":
+        _on_volume(chosen, "pairs", pairs, "stylize", "s3://bucket/NAME.csv")
+    elif not parts.netloc or not parts.path.strip("/"):
+        raise InputError(f"pairs: must be s3://bucket/NAME.csv (got {pairs!r})")
+    if work:
+        _on_volume(chosen, "work", work, "stylize", "")
+
+
+def _tracking(chosen: Settings, given: str) -> str:
+    uri = require_no_secret("tracking_uri", given or chosen.cluster.tracking_uri)
+    if not uri:
+        raise InputError(
+            "tracking_uri: is not set; give --tracking-uri, MLFLOW_TRACKING_URI or"
+            " cluster.tracking_uri in the settings"
+        )
+    if urlsplit(uri).scheme not in ("http", "https"):
+        raise InputError(
+            f"tracking_uri: must be the http(s):// address of an MLflow server that the pods"
+            f" reach (got {uri!r})"
+        )
+    return uri
+
+
+def _on_volume(chosen: Settings, name: str, value: str, task: str, otherwise: str) -> None:
+    mounts = [PurePosixPath(volume.path) for volume in chosen.cluster.task(task).volumes]
+    path = PurePosixPath(value)
+    inside = any(path.is_relative_to(mount) for mount in mounts) and ".." not in path.parts
+    if not inside:
+        there = ", ".join(map(str, mounts)) or "none is set"
+        raise InputError(
+            f"{name}: must be {otherwise}{' or ' if otherwise else ''}a path on a volume of"
+            f" {task} ({there}); pods do not see this machine's files (got {value!r})"
+        )
+
+
+def _texts(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text in arguments, and in the settings among them, with its name."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", text) for inner, text in _texts(value))
+        elif isinstance(value, str):
+            yield name, value

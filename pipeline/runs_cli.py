@@ -1,0 +1,122 @@
+"""The commands `audiostyle runs`: what runs on a cluster."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from audiostyle.command import Group
+from audiostyle.errors import InputError
+from pipeline.cluster_options import chosen, connected, opened
+from pipeline.submit_cli import follow
+
+
+@click.group(cls=Group)
+def runs() -> None:
+    """Runs on a Kubeflow Pipelines cluster."""
+
+
+@runs.command("list")
+@connected
+@click.option("--experiment", metavar="NAME", help="Only its runs.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+def list_(experiment: str | None, limit: int, **options: Any) -> None:
+    """List the newest runs."""
+    cluster = opened(chosen(options))
+    number = cluster.experiment(experiment, make=False) if experiment else None
+    if experiment and number is None:
+        raise InputError(f"experiment: there is no {experiment!r}")
+    rows = [("run", "state", "created", "name")]
+    for run in cluster.runs(number, limit):
+        rows.append((run.run_id, _word(run.state), when(run.created_at), run.display_name or ""))
+    table(rows)
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@connected
+@click.option("--wait", is_flag=True, help="Show each task's state until the run has ended.")
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks.",
+)
+def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
+    """Show a run: its tasks, parameters and page."""
+    from pipeline import watching
+    from pipeline.cluster import Work
+
+    settings = chosen(options)
+    cluster = opened(settings)
+    run = cluster.run(run_id)
+    work = Work.of(run)
+    click.echo(f"name     {run.display_name}\nstate    {_word(run.state)}")
+    click.echo(f"created  {when(run.created_at)}")
+    if run.finished_at and run.state in watching.DONE:
+        click.echo(f"ended    {when(run.finished_at)}")
+    click.echo(f"version  {work.version_id}\npage     {cluster.page(run_id)}")
+    if run.state == "FAILED":
+        click.echo(f"error    {watching.failure(run, cluster.server)}")
+    for key, value in sorted(work.parameters.items()):
+        click.echo(f"  {key}: {value}")
+    found = watching.tasks(run)
+    table([("task", "state", "started"), *((t.name, _word(t.state), when(t.start)) for t in found)])
+    if wait:
+        follow(cluster, run_id, cluster.pipeline_name(work.pipeline_id), work.pipeline_root, poll)
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("task", required=False)
+@connected
+def logs(run_id: str, task: str | None, **options: Any) -> None:
+    """Print the lines of a TASK; by default of the one that failed, or else the last.
+
+    Asks the server of Kubeflow's web interface (--ui), which reads them from Kubernetes while the
+    pod is there, and from the archive of the workflows' logs where the cluster keeps one. Without
+    either: `kubectl logs POD --container main`.
+    """
+    from pipeline import watching
+    from pipeline.logs import lines
+
+    cluster = opened(chosen(options))
+    run = cluster.run(run_id)
+    found = [t for t in watching.tasks(run) if t.pod and (task is None or t.name == task)]
+    if not found:
+        names = ", ".join(dict.fromkeys(t.name for t in watching.tasks(run))) or "none yet"
+        raise InputError(f"task: {task or 'none'} has no pod in this run; its tasks: {names}")
+    failed = [t for t in found if t.state == "FAILED"]
+    # A name stands for several pods where the run is in shards.
+    for one in found if task else (failed or found)[-1:]:
+        click.echo(f"{one.name}, pod {one.pod}", err=True)
+        for text in lines(cluster.server, run_id, one.pod):
+            click.echo(text)
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@connected
+def cancel(run_id: str, **options: Any) -> None:
+    """Stop a run; what has finished stays."""
+    cluster = opened(chosen(options))
+    cluster.cancel(run_id)
+    click.echo(f"cancelling {run_id}: {cluster.page(run_id)}")
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows in columns; the first is their heading."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def when(moment: Any) -> str:
+    """A time of the server in this machine's zone."""
+    return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")
+
+
+def _word(state: str | None) -> str:
+    return (state or "unknown").lower()

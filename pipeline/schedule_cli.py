@@ -1,0 +1,162 @@
+"""The commands `audiostyle schedule`: recurring training on a cluster."""
+
+import time
+import uuid
+from typing import Any
+
+import click
+
+from audiostyle.command import Group
+from audiostyle.errors import InputError
+from pipeline.cluster_options import chosen, connected, opened
+from pipeline.runs_cli import table, when
+from pipeline.submit_cli import PLACE, TRAINING, follow, options, prepared, uploaded
+
+_NAME = click.argument("name")
+
+
+@click.group(cls=Group)
+def schedule() -> None:
+    """Recurring training on a Kubeflow Pipelines cluster.
+
+    One run at a time, and none for moments that were missed. A run trains only if data, settings
+    or release are not the champion's, and the gate decides on promotion.
+    """
+
+
+@schedule.command()
+@_NAME
+@options(TRAINING, PLACE)
+@click.option(
+    "--cron",
+    required=True,
+    metavar="CRON",
+    help="Minute hour day month weekday, or six fields with seconds first; UTC by default.",
+)
+@click.option("--always", is_flag=True, help="Train even if nothing changed.")
+def create(name: str, cron: str, always: bool, **given: Any) -> None:
+    """Make the schedule NAME, or change it."""
+    from pipeline import schedules
+    from pipeline.jobs import training_job
+
+    moment = schedules.cron(cron)
+    if not name.strip() or len(name) > 100:
+        raise InputError(f"name: must have 1 to 100 characters (got {name!r})")
+    settings, job = prepared(training_job, {**given, "if_changed": not always})
+    cluster = opened(settings)
+    work = uploaded(cluster, settings, job)
+    experiment = str(cluster.experiment(settings.cluster.experiment))
+    made, done = schedules.put(cluster, experiment, name, moment, work)
+    click.echo(f"Schedule  {name}, {made.recurring_run_id}: {done}")
+
+
+@schedule.command("list")
+@connected
+def list_(**given: Any) -> None:
+    """List the schedules."""
+    cluster = opened(chosen(given))
+    rows = [("name", "status", "cron", "schedule")]
+    for found in cluster.schedules():
+        rows.append((found.display_name, _status(found), _cron(found), found.recurring_run_id))
+    table(rows)
+
+
+@schedule.command()
+@_NAME
+@connected
+def show(name: str, **given: Any) -> None:
+    """Show a schedule, its parameters and its last runs."""
+    from pipeline import schedules
+    from pipeline.cluster import Work
+
+    cluster = opened(chosen(given))
+    found = schedules.named(cluster, name)
+    work = Work.of(found)
+    click.echo(
+        f"name     {name}\nstatus   {_status(found)}\ncron     {_cron(found)}\n"
+        f"id       {found.recurring_run_id}\nversion  {work.version_id}"
+    )
+    for key, value in sorted(work.parameters.items()):
+        click.echo(f"  {key}: {value}")
+    table(
+        [
+            ("run", "state", "created"),
+            *(
+                (run.run_id, (run.state or "").lower(), when(run.created_at))
+                for run in schedules.recent(cluster, name)
+            ),
+        ]
+    )
+
+
+@schedule.command()
+@_NAME
+@connected
+def pause(name: str, **given: Any) -> None:
+    """Let it start no more runs; a running one goes on."""
+    from pipeline import schedules
+
+    schedules.pause(opened(chosen(given)), name)
+    click.echo(f"{name}: paused")
+
+
+@schedule.command()
+@_NAME
+@connected
+def resume(name: str, **given: Any) -> None:
+    """Let it start runs again."""
+    from pipeline import schedules
+
+    schedules.resume(opened(chosen(given)), name)
+    click.echo(f"{name}: enabled")
+
+
+@schedule.command()
+@_NAME
+@connected
+def delete(name: str, **given: Any) -> None:
+    """Delete it; its runs stay."""
+    from pipeline import schedules
+
+    schedules.delete(opened(chosen(given)), name)
+    click.echo(f"{name}: deleted")
+
+
+@schedule.command("run-now")
+@_NAME
+@connected
+@click.option("--force", is_flag=True, help="Even while another of its runs is active.")
+@click.option("--wait", is_flag=True, help="Show each task's state until the run has ended.")
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks.",
+)
+def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> None:
+    """Start what it would, now."""
+    from pipeline import schedules
+    from pipeline.cluster import Work
+
+    cluster = opened(chosen(given))
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+    run = schedules.run_now(cluster, name, f"{name}-{stamp}", force=force)
+    click.echo(f"Run       {run.display_name}, {run.run_id}")
+    if wait:
+        work = Work.of(run)
+        follow(
+            cluster, run.run_id, cluster.pipeline_name(work.pipeline_id), work.pipeline_root, poll
+        )
+    else:
+        click.echo(f"Page      {cluster.page(run.run_id)}")
+
+
+def _status(found: Any) -> str:
+    return "enabled" if found.status == "ENABLED" else "paused"
+
+
+def _cron(found: Any) -> str:
+    trigger = found.trigger.cron_schedule if found.trigger else None
+    return (trigger.cron if trigger else None) or ""

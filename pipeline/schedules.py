@@ -1,0 +1,188 @@
+"""Schedules by name: one of a name is enabled, or none where it is paused.
+
+The server knows schedules by ids, lets several have one name, and cannot change one. So a change
+makes a second, paused, then pauses the first, enables the second and deletes the first. Between
+pausing and enabling there is none for an instant; the other way round there would be two, and a
+moment at which both fire trains twice. Whatever stops this halfway is undone, or, where the
+server is gone, said; giving the command again completes it.
+"""
+
+import re
+from typing import Any
+
+from audiostyle.errors import AudiostyleError, InputError
+from pipeline.cluster import ACTIVE, Cluster, Work
+
+ENABLED = "ENABLED"
+# A field of robfig/cron: lowest, highest, names. https://pkg.go.dev/github.com/robfig/cron
+_FIELDS = (
+    ("second", 0, 59, ()),
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of month", 1, 31, ()),
+    (
+        "month",
+        1,
+        12,
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+    ),
+    ("day of week", 0, 6, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
+)
+
+
+def cron(text: str) -> str:
+    """A cron expression as Kubeflow takes it: six fields, seconds first; five get `0` before.
+
+    Raises InputError that names the field. Times are in the zone of the cluster's controller,
+    UTC by default.
+    """
+    fields = text.split()
+    if len(fields) == 5:
+        fields = ["0", *fields]
+    if len(fields) != 6:
+        raise InputError(
+            f"cron: must have 5 fields (minute hour day month weekday), or 6 with seconds first"
+            f" (got {text!r})"
+        )
+    for field, (name, low, high, words) in zip(fields, _FIELDS, strict=True):
+        for part in field.split(","):
+            _check(part, name, low, high, words, text)
+    return " ".join(fields)
+
+
+def _check(part: str, name: str, low: int, high: int, words: tuple[str, ...], text: str) -> None:
+    matched = re.fullmatch(r"(\*|\?|(\w+)(?:-(\w+))?)(?:/(\d+))?", part)
+    ends = [] if matched is None else [e for e in matched.groups()[1:3] if e is not None]
+    numbers = [
+        int(e) if e.isdigit() else low + words.index(e.lower()) if e.lower() in words else None
+        for e in ends
+    ]
+    steps = matched.group(4) if matched else None
+    wrong = (
+        matched is None
+        or any(n is None or not low <= n <= high for n in numbers)
+        or (len(numbers) == 2 and (numbers[0] or 0) > (numbers[1] or 0))
+        or (steps is not None and int(steps) < 1)
+        or (part.startswith("?") and name not in ("day of month", "day of week"))
+    )
+    if wrong:
+        raise InputError(f"cron: {part!r} is no {name}, {low} to {high} (in {text!r})")
+
+
+def put(cluster: Cluster, experiment: str, name: str, when: str, work: Work) -> tuple[Any, str]:
+    """Let the schedule of a name be this; returns it and what was done.
+
+    What was done: created, updated or unchanged. One that is paused stays paused.
+    """
+    before = cluster.schedules(name)
+    enabled = [s for s in before if s.status == ENABLED]
+    # One that is paused was paused by someone. Two that are, were left by a change cut short.
+    on = bool(enabled) or len(before) != 1
+    same = [s for s in before if _is(s, experiment, when, work)]
+    kept = next((s for s in same if s in enabled), same[0] if same else None)
+    made = kept or cluster.schedule(experiment, name, when, work)
+    others = [s for s in before if s is not made]
+    if on and made not in enabled:
+        _swap(cluster, made, enabled)
+    _delete(cluster, others)
+    if not before:
+        return made, "created"
+    return made, "unchanged" if before == [made] else "updated"
+
+
+def _swap(cluster: Cluster, new: Any, old: list[Any]) -> None:
+    """Enable one instead of others; all as it was where that fails."""
+    paused = []
+    try:
+        for schedule in old:
+            paused.append(schedule)
+            cluster.disable(schedule.recurring_run_id)
+        cluster.enable(new.recurring_run_id)
+    except (AudiostyleError, KeyboardInterrupt) as error:
+        try:
+            cluster.disable(new.recurring_run_id)
+            # One is enough: more would be two again.
+            for schedule in paused[:1]:
+                cluster.enable(schedule.recurring_run_id)
+            cluster.unschedule(new.recurring_run_id)
+        except AudiostyleError as second:
+            raise AudiostyleError(
+                f"schedule {new.display_name}: may be paused now ({second}); see `audiostyle"
+                " schedule list`, and give the command again"
+            ) from error
+        raise
+
+
+def _delete(cluster: Cluster, schedules: list[Any]) -> None:
+    for schedule in schedules:
+        cluster.unschedule(schedule.recurring_run_id)
+
+
+def _is(found: Any, experiment: str, when: str, work: Work) -> bool:
+    trigger = found.trigger.cron_schedule if found.trigger else None
+    return (
+        found.experiment_id == experiment
+        and (trigger.cron if trigger else None) == when
+        and found.no_catchup is True
+        and str(found.max_concurrency) == "1"
+        and Work.of(found) == work
+    )
+
+
+def named(cluster: Cluster, name: str) -> Any:
+    """The schedule of a name: the enabled one, or the newest. Raises InputError for none."""
+    found = cluster.schedules(name)
+    if not found:
+        raise InputError(f"schedule: there is no {name!r}; `audiostyle schedule list` shows all")
+    return next((s for s in found if s.status == ENABLED), found[0])
+
+
+def pause(cluster: Cluster, name: str) -> None:
+    """Let it start no more runs; all of the name, so that none is left."""
+    named(cluster, name)
+    for schedule in cluster.schedules(name):
+        if schedule.status == ENABLED:
+            cluster.disable(schedule.recurring_run_id)
+
+
+def resume(cluster: Cluster, name: str) -> None:
+    """Let it start runs again: one of the name."""
+    found = named(cluster, name)
+    if found.status != ENABLED:
+        cluster.enable(found.recurring_run_id)
+
+
+def delete(cluster: Cluster, name: str) -> None:
+    """Delete all of the name; their runs stay."""
+    named(cluster, name)
+    _delete(cluster, cluster.schedules(name))
+
+
+def recent(cluster: Cluster, name: str, most: int = 10) -> list[Any]:
+    """The newest runs that the schedule started, or that were started for it, newest first."""
+    ids = {s.recurring_run_id for s in cluster.schedules(name)}
+    experiment = named(cluster, name).experiment_id
+    return [
+        run
+        for run in cluster.runs(experiment, 100)
+        if run.recurring_run_id in ids or (run.description or "").startswith(_marker(name))
+    ][:most]
+
+
+def run_now(cluster: Cluster, name: str, run_name: str, *, force: bool = False) -> Any:
+    """Start what the schedule would, now; paused or not.
+
+    force: also while another of its runs is active. Raises InputError without it.
+    """
+    found = named(cluster, name)
+    active = [run for run in recent(cluster, name) if run.state in ACTIVE]
+    if active and not force:
+        raise InputError(
+            f"schedule {name}: {active[0].display_name} ({active[0].run_id}) is active, and there"
+            " is one run at a time; wait, cancel it, or give --force"
+        )
+    return cluster.start(found.experiment_id, run_name, Work.of(found), _marker(name))
+
+
+def _marker(name: str) -> str:
+    return f"audiostyle schedule {name}\n"

@@ -1,0 +1,275 @@
+"""The commands `audiostyle submit`: runs on a Kubeflow Pipelines cluster."""
+
+import re
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from audiostyle.command import Group
+from audiostyle.errors import AudiostyleError, InputError
+from pipeline.cluster_options import chosen, connected, opened
+
+if TYPE_CHECKING:
+    from pipeline.cluster import Cluster, Work
+    from pipeline.jobs import Job
+    from pipeline.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TRACKING = click.option(
+    "--tracking-uri",
+    default="",
+    envvar="MLFLOW_TRACKING_URI",
+    help="MLflow's address as the pods reach it.",
+)
+TRAINING = (
+    click.option(
+        "--data",
+        required=True,
+        metavar="DATA",
+        help="A data set's name, an archive's address (s3://, https://), or a path on a volume.",
+    ),
+    click.option(
+        "--data-version",
+        default="",
+        metavar="TEXT",
+        help="Changes when the data do; without it, preprocess always looks.",
+    ),
+    click.option(
+        "--from", "mirror", default="", metavar="URI", help="Where to fetch a named data set from."
+    ),
+    click.option("--cache", default="", metavar="URI", help="The spectrogram cache."),
+    click.option(
+        "--checkpoints",
+        default="",
+        metavar="DIR",
+        help="Folder on a volume, for what a stopped training goes on from.",
+    ),
+    _TRACKING,
+)
+_PAIRS = (
+    click.option(
+        "--pairs",
+        required=True,
+        metavar="CSV",
+        help="s3://bucket/NAME.csv, whose recordings may lie there, too; or a path on a volume.",
+    ),
+    click.option(
+        "--pairs-version",
+        default="",
+        metavar="TEXT",
+        help="Changes when the pairs do; without it, stylize never takes old results.",
+    ),
+    click.option(
+        "--work",
+        default="",
+        metavar="DIR",
+        help="Folder on a volume, for what a stopped stylize goes on from.",
+    ),
+)
+PLACE = (
+    click.option("--experiment", default="", metavar="NAME", help="[default: audiostyle]"),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Label of every pod; may be repeated.",
+    ),
+    click.option(
+        "--pipeline-root", default="", metavar="URI", help="s3://bucket/prefix for the outputs."
+    ),
+    click.option("--service-account", default="", metavar="NAME", help="Of the pods."),
+    click.option(
+        "--allow-tags", is_flag=True, help="Run images that are named by a tag, not by digest."
+    ),
+)
+_RUN = (
+    click.option(
+        "--name", default="", metavar="NAME", help="Of the run. [default: the command and the time]"
+    ),
+    click.option("--wait", is_flag=True, help="Show each task's state until the run has ended."),
+    click.option(
+        "--poll",
+        type=click.FloatRange(0.1),
+        default=5.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Between two looks.",
+    ),
+)
+
+
+def options(*groups: Any) -> Callable[[F], F]:
+    """A decorator that gives a command these click options, in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed([option for group in groups for option in group]):
+            function = option(function)
+        return connected(function)
+
+    return decorate
+
+
+@click.group(cls=Group)
+def submit() -> None:
+    """Start a run on a Kubeflow Pipelines cluster.
+
+    Arguments and settings are checked before anything is sent. Exits with 1 where --wait sees the
+    run fail.
+    """
+
+
+@submit.command()
+@options(TRAINING, PLACE, _RUN)
+@click.option("--if-changed", is_flag=True, help="Train only if data, settings or release changed.")
+def train(**given: Any) -> None:
+    """Train a classifier and register it."""
+    from pipeline.jobs import training_job
+
+    _submit("train", training_job, given)
+
+
+@submit.command()
+@options(_PAIRS, (_TRACKING,), PLACE, _RUN)
+@click.option("--model", default="champion", show_default=True, help="Version, alias or URI.")
+@click.option(
+    "--shards",
+    type=click.IntRange(1, 200),
+    default=1,
+    show_default=True,
+    help="Tasks among which the pairs are dealt.",
+)
+@click.option(
+    "--parallelism",
+    type=click.IntRange(1, 200),
+    default=4,
+    show_default=True,
+    help="Of these at a time, at most.",
+)
+def stylize(**given: Any) -> None:
+    """Stylise pairs with a registered classifier."""
+    from pipeline.jobs import stylization_job
+
+    _submit("stylize", stylization_job, given)
+
+
+@submit.command()
+@options(TRAINING, _PAIRS, PLACE, _RUN)
+def run(**given: Any) -> None:
+    """Train, register, stylise, reconstruct, report."""
+    from pipeline.jobs import end_to_end_job
+
+    _submit("run", end_to_end_job, given)
+
+
+def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settings", "Job"]:
+    """Settings and job from a command's options, checked; nothing has been sent yet.
+
+    Takes the options of `connected` and PLACE out of `given`; the rest are the job's.
+    """
+    settings = chosen(given)
+    update = {
+        name: value
+        for name in ("experiment", "pipeline_root", "service_account")
+        if (value := given.pop(name))
+    }
+    labels = dict(_label(text) for text in given.pop("labels"))
+    cluster = type(settings.cluster).parse(
+        {**settings.cluster.plain(), **update, "labels": {**settings.cluster.labels, **labels}},
+        "options",
+    )
+    settings = settings.model_copy(update={"cluster": cluster})
+    allow = given.pop("allow_tags")
+    job = make(settings, **given)
+    job.check()
+    if mutable := job.mutable_images():
+        text = f"{', '.join(mutable)}: named by tag, and kfp's cache would take old results for new"
+        if not allow:
+            raise InputError(
+                f"images: {text}; `deploy/build.sh --push` writes digests to"
+                " deploy/images.lock.yaml, or give --allow-tags"
+            )
+        click.echo(f"warning: images {text}", err=True)
+    return settings, job
+
+
+def uploaded(cluster: "Cluster", settings: "Settings", job: "Job") -> "Work":
+    """The job as a version of its pipeline on the cluster; uploaded unless it is there."""
+    from pipeline.cluster import Work
+
+    with job.package() as package:
+        pipeline, version, new = cluster.version(package, job.name)
+    click.echo(f"Pipeline  {job.name}, version {version}{' (uploaded)' if new else ''}")
+    return Work(
+        pipeline,
+        version,
+        job.arguments,
+        settings.cluster.pipeline_root,
+        settings.cluster.service_account,
+    )
+
+
+def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: float) -> None:
+    """Show a run's changes until it has ended; exits with 1 where it did not succeed."""
+    from pipeline import watching
+
+    page = cluster.page(run_id)
+    run: Any = None
+    try:
+        for name, state, seen in watching.changes(cluster, run_id, every=poll):
+            now = time.strftime("%H:%M:%S")
+            click.echo(f"{now}  {name or 'run':20}  {state.capitalize()}")
+            run = seen
+    except KeyboardInterrupt:
+        click.echo(f"\nThe run goes on: {page}\nStop it: audiostyle runs cancel {run_id}", err=True)
+        sys.exit(130)
+    except AudiostyleError as error:
+        raise type(error)(f"{error}; the run goes on: {page}") from None
+    if run.state == "SUCCEEDED":
+        _outputs(run, pipeline, root)
+        click.echo(f"Page      {page}")
+        return
+    click.echo(f"Failed    {watching.failure(run, cluster.server)}\nPage      {page}", err=True)
+    click.echo(f"Lines     audiostyle runs logs {run_id}", err=True)
+    sys.exit(1)
+
+
+def _submit(command: str, make: Callable[..., "Job"], given: dict[str, Any]) -> None:
+    name, wait, poll = given.pop("name"), given.pop("wait"), given.pop("poll")
+    settings, job = prepared(make, given)
+    cluster = opened(settings)
+    work = uploaded(cluster, settings, job)
+    experiment = cluster.experiment(settings.cluster.experiment)
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+    run = cluster.start(str(experiment), name or f"{command}-{stamp}", work)
+    click.echo(f"Run       {run.display_name}, {run.run_id}")
+    if wait:
+        follow(cluster, run.run_id, job.name, settings.cluster.pipeline_root, poll)
+    else:
+        click.echo(f"Page      {cluster.page(run.run_id)}")
+
+
+def _outputs(run: Any, pipeline: str, root: str) -> None:
+    from pipeline import watching
+
+    root = root or (run.runtime_config.pipeline_root if run.runtime_config else "") or ""
+    if not root:
+        click.echo("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
+        return
+    folder, found = watching.outputs(run, pipeline, root.rstrip("/"))
+    for uri in found:
+        click.echo(f"Output    {uri}")
+    if not found:
+        click.echo(f"Outputs   {folder}/TASK/…/OUTPUT (this machine cannot list them)")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"\S+", key):
+        raise InputError(f"label: must be KEY=VALUE (got {text!r})")
+    return key, value

@@ -1,0 +1,468 @@
+"""Runs on a cluster by the command line: sent once, watched, explained."""
+
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import Result
+from standin import SUCCESS, Fault, StandIn
+
+from pipeline import connection
+from pipeline.cluster import Cluster, Work
+
+ROOT = Path(__file__).resolve().parents[2]
+Cli = Callable[..., Result]
+TRAIN = (
+    "submit",
+    "train",
+    "--data=s3://bucket/data.zip",
+    "--tracking-uri=http://mlflow:5000",
+    "--poll=0.1",
+)
+STYLIZE = (
+    "submit",
+    "stylize",
+    "--pairs=s3://bucket/some/pairs.csv",
+    "--tracking-uri=http://mlflow:5000",
+)
+
+
+def test_a_run_is_started_with_its_parameters(audiostyle: Cli, standin: StandIn) -> None:
+    done = audiostyle(
+        *TRAIN,
+        "--name=mine",
+        "--experiment=tries",
+        "--pipeline-root=s3://bucket/root",
+        "--service-account=robot",
+        "--label=team=sound",
+        "--if-changed",
+    )
+    assert done.exit_code == 0, done.output
+    (run,) = standin.runs.values()
+    assert run["display_name"] == "mine"
+    assert run["service_account"] == "robot"
+    assert standin.experiments[run["experiment_id"]]["display_name"] == "tries"
+    assert run["runtime_config"]["pipeline_root"] == "s3://bucket/root"
+    parameters = run["runtime_config"]["parameters"]
+    assert parameters["data"] == "s3://bucket/data.zip"
+    assert parameters["if_changed"] is True
+    assert parameters["train_config"]["epochs"] > 0
+    (package,) = standin.packages.values()
+    for executor in package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        assert executor["podMetadata"]["labels"]["team"] == "sound"
+    assert f"{standin.address}/#/runs/details/{run['run_id']}" in done.output
+
+
+def test_a_pipeline_is_uploaded_once_for_its_content(audiostyle: Cli, standin: StandIn) -> None:
+    for arguments in (TRAIN, TRAIN, (*TRAIN, "--if-changed"), STYLIZE, STYLIZE):
+        assert audiostyle(*arguments).exit_code == 0
+    # Parameters are no content; another number of shards is.
+    assert standin.count("upload_pipeline_version") == 2
+    assert audiostyle(*STYLIZE, "--shards=3").exit_code == 0
+    assert standin.count("upload_pipeline_version") == 3
+    assert len(standin.pipelines) == 2
+    assert len(standin.experiments) == 1
+    assert all(v["name"].startswith("sha256-") for v in standin.versions.values())
+
+
+def test_the_whole_pipeline_is_submitted(audiostyle: Cli, standin: StandIn) -> None:
+    done = audiostyle("submit", "run", *TRAIN[2:], "--pairs=s3://bucket/some/pairs.csv")
+    assert done.exit_code == 0, done.output
+    (run,) = standin.runs.values()
+    parameters = run["runtime_config"]["parameters"]
+    assert parameters["pairs"] == "s3://bucket/some/pairs.csv"
+
+
+def test_waiting_tells_every_change_once(audiostyle: Cli, standin: StandIn) -> None:
+    done = audiostyle(*TRAIN, "--wait", "--pipeline-root=s3://bucket/root")
+    assert done.exit_code == 0, done.output
+    told = [line.split()[1:] for line in done.output.splitlines() if line[2:3] == ":"]
+    assert sorted(map(tuple, told)) == sorted(
+        [
+            ("run", "Pending"),
+            ("run", "Running"),
+            ("preprocess", "Running"),
+            ("preprocess", "Succeeded"),
+            ("train", "Running"),
+            ("train", "Succeeded"),
+            ("run", "Succeeded"),
+        ]
+    )
+    (run,) = standin.runs
+    assert f"s3://bucket/root/audiostyle-training/{run}/" in done.output
+    assert done.output.rstrip().endswith(f"/#/runs/details/{run}")
+
+
+def test_outputs_are_named_where_they_can_be_listed(
+    audiostyle: Cli, standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder stands for the bucket: the layout is the launcher's, the listing the store's."""
+    from audiostyle.store import open_store
+
+    monkeypatch.setattr(
+        "pipeline.watching.open_store",
+        lambda uri: open_store(tmp_path / uri.removeprefix("s3://")),
+    )
+
+    def launched(server: StandIn, operation: str) -> None:
+        for run in server.runs:
+            made = tmp_path / f"bucket/root/audiostyle-training/{run}/train/1-2-3/classifier"
+            made.mkdir(parents=True, exist_ok=True)
+            (made / "manifest.json").write_text("{}")
+
+    standin.on_request = launched
+    done = audiostyle(*TRAIN, "--wait", "--pipeline-root=s3://bucket/root")
+    (run,) = standin.runs
+    folder = f"s3://bucket/root/audiostyle-training/{run}"
+    assert f"Output    {folder}/train/1-2-3/classifier\n" in done.output
+
+
+@pytest.mark.parametrize("told", ["task", "lines", "nothing"])
+def test_a_failure_is_told_with_its_task(audiostyle: Cli, standin: StandIn, told: str) -> None:
+    standin.script = [*SUCCESS[:2], {"": "FAILED", "preprocess": "SUCCEEDED", "train": "FAILED"}]
+    standin.task_errors = told == "task"
+    if told == "lines":
+        standin.pod_lines["1013"] = "hello\nerror: the abacus is broken\nbye\n"
+    done = audiostyle(*TRAIN, "--wait")
+    assert done.exit_code == 1
+    expected = {"task": "train came to nothing", "lines": "the abacus is broken", "nothing": "fail"}
+    assert f"train: {expected[told]}" in done.output
+
+
+def test_canceled_is_no_success(audiostyle: Cli, standin: StandIn) -> None:
+    standin.script = [{"": "CANCELED"}]
+    assert audiostyle(*TRAIN, "--wait").exit_code == 1
+
+
+def test_interrupted_waiting_lets_the_run_go_on(standin: StandIn) -> None:
+    standin.script = [{"": "RUNNING", "train": "RUNNING"}]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *TRAIN, "--wait", "--allow-tags"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KF_PIPELINES_ENDPOINT": standin.address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while standin.count("run_service_get_run") < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "goes on" in errors
+    assert "Traceback" not in errors
+    (run,) = standin.runs.values()
+    assert run["state"] == "RUNNING"
+    assert standin.count("run_service_terminate_run") == 0
+
+
+@pytest.mark.parametrize("kind", [503, "hang", "drop", "lost"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "healthz_service_get_healthz",
+        "pipeline_service_create_pipeline",
+        "upload_pipeline_version",
+        "experiment_service_create_experiment",
+        "run_service_create_run",
+        "run_service_get_run",
+    ],
+)
+def test_what_passes_is_outlived_and_done_once(
+    connect: Callable[[], Cluster],
+    work: Callable[[Cluster], Work],
+    standin: StandIn,
+    operation: str,
+    kind: int | str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    standin.faults = [Fault(operation, kind, times=2)]
+    if kind == "hang":  # for 2 s
+        patience = dataclasses.replace(connection.Patience(), read=1.0)
+        monkeypatch.setattr(connection, "Patience", lambda: patience)
+    cluster = connect()
+    run = cluster.start(str(cluster.experiment("tries")), "mine", work(cluster))
+    assert cluster.run(run.run_id).display_name == "mine"
+    # A creation is not made twice even where its answer did not come.
+    assert len(standin.runs) == 1
+    assert len(standin.versions) == len(standin.pipelines) == len(standin.experiments) == 1
+    if "create" in operation or "upload" in operation:
+        assert standin.count(operation) == (1 if kind in ("hang", "lost") else 3)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 504])
+def test_other_passing_errors(audiostyle: Cli, standin: StandIn, status: int) -> None:
+    standin.faults = [Fault("run_service_list_runs", status, times=3)]
+    assert audiostyle("runs", "list").exit_code == 0
+    assert standin.count("run_service_list_runs") == 4
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_errors_that_stay_are_not_asked_about_again(
+    audiostyle: Cli, standin: StandIn, status: int
+) -> None:
+    standin.faults = [Fault("run_service_list_runs", status)]
+    done = audiostyle("runs", "list")
+    assert done.exit_code == (1 if status == 403 else 2)
+    assert "out of order" in done.output
+    assert standin.count("run_service_list_runs") == 1
+
+
+def test_what_does_not_pass_is_given_up(audiostyle: Cli, standin: StandIn) -> None:
+    standin.faults = [Fault("run_service_get_run", 503, times=99)]
+    done = audiostyle(*TRAIN, "--wait")
+    assert done.exit_code == 1
+    assert standin.count("run_service_get_run") == 5
+    assert "answers 503: out of order (5 attempts)" in done.output
+    assert "goes on" in done.output
+
+
+def test_a_server_that_is_not_there(audiostyle: Cli) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = audiostyle(*TRAIN, KF_PIPELINES_ENDPOINT=host)
+    assert done.exit_code == 1
+    (line,) = [text for text in done.output.splitlines() if "again in" not in text]
+    assert f"{host}: no server answers there" in line
+
+
+def test_a_page_to_log_in_is_no_answer(audiostyle: Cli, standin: StandIn) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<html>who are you</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        done = audiostyle("runs", "list", f"--host=http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert done.exit_code == 1
+    assert "log in" in done.output
+
+
+# Tokens
+
+
+def test_a_token_that_expires_is_read_again(
+    audiostyle: Cli, standin: StandIn, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("tok-one\n")
+    standin.bearer = "tok-one"
+
+    def rotate(server: StandIn, operation: str) -> None:
+        if operation == "run_service_get_run" and server.bearer == "tok-one":
+            server.bearer = "tok-two"
+            file.write_text("tok-two\n")
+
+    standin.on_request = rotate
+    done = audiostyle(*TRAIN, "--wait", f"--token-file={file}")
+    assert done.exit_code == 0, done.output
+    assert standin.bearer == "tok-two"
+    # A token is nowhere to be seen: not in what is said, nor in what is kept.
+    assert "tok-one" not in done.output and "tok-two" not in done.output
+    kept = str((standin.runs, standin.pipelines, standin.versions, standin.packages))
+    assert "tok-one" not in kept and "tok-two" not in kept
+
+
+def test_an_expired_token_is_told(audiostyle: Cli, standin: StandIn, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("stale-word")
+    standin.bearer = "fresh"
+    done = audiostyle("runs", "list", f"--token-file={file}")
+    assert done.exit_code == 1
+    assert f"refuses the token of token_file {file}" in done.output
+    assert "stale-word" not in done.output
+    assert len(standin.log) == 1  # no use to ask again with the same
+    done = audiostyle("runs", "list")
+    assert done.exit_code == 1
+    assert "wants a token" in done.output
+    done = audiostyle("runs", "list", **{connection.TOKEN: "fresh"})
+    assert done.exit_code == 0
+
+
+def test_a_bad_token_file_is_told_and_not_shown(audiostyle: Cli, tmp_path: Path) -> None:
+    done = audiostyle("runs", "list", f"--token-file={tmp_path}/none")
+    assert done.exit_code == 2
+    assert "token_file" in done.output
+    (tmp_path / "two").write_text("some secret")
+    done = audiostyle("runs", "list", f"--token-file={tmp_path}/two")
+    assert done.exit_code == 2
+    assert "secret" not in done.output
+
+
+# Settings of the connection
+
+
+def test_options_win_over_variables_win_over_the_file(
+    audiostyle: Cli, standin: StandIn, tmp_path: Path
+) -> None:
+    nowhere = "http://nowhere.invalid"
+    config = tmp_path / "settings.yaml"
+
+    def write(host: str) -> None:
+        config.write_text(yaml.safe_dump({"cluster": {"connection": {"host": host}}}))
+
+    def ends(*options: str, variable: str) -> int:
+        return audiostyle(
+            "runs", "list", f"--config={config}", *options, KF_PIPELINES_ENDPOINT=variable
+        ).exit_code
+
+    write(standin.address)
+    assert ends(variable="") == 0
+    assert ends(variable=nowhere) == 1
+    write(nowhere)
+    assert ends(variable="") == 1
+    assert ends(variable=standin.address) == 0
+    assert ends(f"--host={standin.address}", variable=nowhere) == 0
+    assert ends(f"--host={nowhere}", variable=standin.address) == 1
+
+
+@pytest.mark.parametrize(
+    "host, word",
+    [("", "host: is not set"), ("kubeflow", "https://"), ("http://me:pass@x", "token_file")],
+)
+def test_a_host_that_is_none(audiostyle: Cli, host: str, word: str) -> None:
+    done = audiostyle("runs", "list", KF_PIPELINES_ENDPOINT=host)
+    assert done.exit_code == 2
+    assert word in done.output
+
+
+def test_many_users_need_a_namespace(audiostyle: Cli, standin: StandIn) -> None:
+    standin.multi_user = True
+    done = audiostyle(*TRAIN)
+    assert done.exit_code == 2
+    assert "namespace: is not set" in done.output
+    done = audiostyle(*TRAIN, "--wait", "--namespace=mine")
+    assert done.exit_code == 0, done.output
+    assert all(e["namespace"] == "mine" for e in standin.experiments.values())
+    assert audiostyle("runs", "list", "--namespace=mine").exit_code == 0
+
+
+# What is wrong is found before anything is sent
+
+
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        ((*TRAIN, "--data=/home/me/data"), "data: must be"),
+        ((*TRAIN, "--data=s3://bucket/folder"), "no archive"),
+        ((*TRAIN, "--data=no-such-set"), "data: must be"),
+        ((*TRAIN, "--from=/here"), "from: must be"),
+        ((*TRAIN, "--cache=/tmp/cache"), "cache: must be"),
+        ((*TRAIN, "--checkpoints=/tmp/x"), "checkpoints: must be"),
+        ((*TRAIN, "--tracking-uri=sqlite:///x.db"), "tracking_uri: must be"),
+        ((*TRAIN, "--tracking-uri=http://me:pass@mlflow"), "kept in the clear"),
+        ((*TRAIN, "--label=nothing"), "label: must be"),
+        ((*TRAIN, "--label=a=b c"), "labels"),
+        ((*TRAIN, "--pipeline-root=/tmp"), "pipeline_root"),
+        ((*STYLIZE, "--pairs=s3://bucket"), "pairs: must be"),
+        ((*STYLIZE, "--pairs=/here/pairs.csv"), "pairs: must be"),
+        ((*STYLIZE, "--work=/tmp/x"), "work: must be"),
+        ((*STYLIZE, "--model=some/folder"), "model: must be"),
+        ((*STYLIZE, "--shards=0"), "--shards"),
+        (("submit", "train", "--data=s3://bucket/data.zip"), "tracking_uri: is not set"),
+    ],
+)
+def test_bad_arguments(
+    audiostyle: Cli, standin: StandIn, arguments: tuple[str, ...], word: str
+) -> None:
+    done = audiostyle(*arguments)
+    assert done.exit_code == 2, done.output
+    assert word in done.output
+    assert "pass@" not in done.output
+    assert standin.log == []
+
+
+def test_bad_settings(audiostyle: Cli, standin: StandIn, tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("train: {epochs: -1}\n")
+    done = audiostyle(*TRAIN, f"--config={config}")
+    assert done.exit_code == 2
+    assert "epochs" in done.output
+    assert standin.log == []
+
+
+def test_images_by_tag_are_refused(
+    audiostyle: Cli, standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.images.LOCK", tmp_path / "none.yaml")
+    done = audiostyle(*TRAIN)
+    assert done.exit_code == 2
+    assert "--allow-tags" in done.output
+    assert standin.log == []
+    done = audiostyle(*TRAIN, "--allow-tags")
+    assert done.exit_code == 0
+    assert "warning" in done.output
+
+
+def test_a_path_on_a_volume_is_accepted(audiostyle: Cli, standin: StandIn, tmp_path: Path) -> None:
+    volume = {"claim": "recordings", "path": "/recordings"}
+    settings = {"cluster": {"tasks": {"preprocess": {"volumes": [volume]}}}}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
+    options = (f"--config={tmp_path}/settings.yaml", "--data=/recordings/set")
+    assert audiostyle(*TRAIN, *options).exit_code == 0
+    assert audiostyle(*TRAIN, *options[:1], "--data=/recordings/../etc").exit_code == 2
+
+
+# Runs
+
+
+def test_runs_are_listed_newest_first_over_pages(audiostyle: Cli, standin: StandIn) -> None:
+    for number in range(5):
+        assert audiostyle(*TRAIN, f"--name=number-{number}").exit_code == 0
+    lines = audiostyle("runs", "list", "--limit=4").output.splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == [f"number-{n}" for n in (4, 3, 2, 1)]
+    assert len(audiostyle("runs", "list", "--experiment=audiostyle").output.splitlines()) == 6
+    assert audiostyle("runs", "list", "--experiment=other").exit_code == 2
+
+
+def test_a_run_is_shown_and_its_lines(audiostyle: Cli, standin: StandIn) -> None:
+    standin.script = [{"": "FAILED", "preprocess": "SUCCEEDED", "train": "FAILED"}]
+    standin.pod_lines = {"1003": "préparé\n", "1013": "one\nerror: two"}
+    audiostyle(*TRAIN, "--name=mine")
+    (run,) = standin.runs
+    shown = audiostyle("runs", "show", run).output
+    assert "name     mine" in shown
+    assert "train: two" in shown
+    assert "data: s3://bucket/data.zip" in shown
+    assert audiostyle("runs", "logs", run).output.endswith("one\nerror: two\n")
+    assert "préparé" in audiostyle("runs", "logs", run, "preprocess").output
+    done = audiostyle("runs", "logs", run, "dance")
+    assert done.exit_code == 2
+    assert "preprocess, train" in done.output
+    standin.pod_lines = {}
+    done = audiostyle("runs", "logs", run)
+    assert done.exit_code == 2
+    assert "kubectl logs" in done.output
+
+
+def test_a_run_is_cancelled(audiostyle: Cli, standin: StandIn) -> None:
+    audiostyle(*TRAIN)
+    (run,) = standin.runs
+    assert audiostyle("runs", "cancel", run).exit_code == 0
+    assert standin.runs[run]["state"] == "CANCELED"
+
+
+@pytest.mark.parametrize("command", ["show", "logs", "cancel"])
+def test_no_such_run(audiostyle: Cli, command: str) -> None:
+    done = audiostyle("runs", command, "nobody")
+    assert done.exit_code == 2
+    assert "nobody not found" in done.output
