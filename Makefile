@@ -6,13 +6,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format compile images clean
+.PHONY: help run paper test check format compile images stack stack-down clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run  ## the whole pipeline on the bundled recordings, to a report page
 	$(BIN)/audiostyle run
+
+paper: .venv/.run  ## the paper's tables and figures, made again, in docs/paper.md
+	$(BIN)/python -m benchmarks.paper
 
 test: .venv/.dev tests/browser/node_modules/.installed  ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -32,6 +35,12 @@ compile: .venv/.run  ## the pipelines as YAML for a Kubeflow Pipelines cluster, 
 
 images:  ## the four stages as container images (needs Docker)
 	deploy/build.sh
+
+stack: .venv/.dev  ## SeaweedFS, Postgres and MLflow on this machine, with Docker or without
+	$(BIN)/python deploy/stack.py up
+
+stack-down:  ## stop them; what they hold stays in outputs/stack, or in Docker's volumes
+	$(BIN)/python deploy/stack.py down
 
 clean:  ## remove what the other targets made
 	rm -rf .venv outputs tests/browser/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache

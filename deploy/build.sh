@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the images of the stages with plain `docker build` and prints their names and sizes.
 #
-#   deploy/build.sh [--push] [STAGE…]        all four stages unless named
+#   deploy/build.sh [--push] [STAGE…]        all four stages unless named; mlflow is the server's
 #
 # --push also pushes them and writes their digests to deploy/images.lock.yaml.
 # Settings are environment variables; deploy/README.md explains them:
@@ -18,9 +18,13 @@ lock=deploy/images.lock.yaml
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null || true)
 
+dockerfile() { # of a stage, or of the server
+    if [ "$1" = mlflow ]; then echo deploy/mlflow/Dockerfile; else echo "components/$1/Dockerfile"; fi
+}
+
 build() { # the stage, then the name of its image
     # Unset settings are left out, so that the Dockerfile's own defaults hold.
-    DOCKER_BUILDKIT=1 "$docker" build --file "components/$1/Dockerfile" --tag "$2" \
+    DOCKER_BUILDKIT=1 "$docker" build --file "$(dockerfile "$1")" --tag "$2" \
         --build-arg VERSION="$version" --build-arg REVISION="$revision" \
         ${BASE_IMAGE:+--build-arg BASE_IMAGE="$BASE_IMAGE"} \
         ${TORCH_INDEX+--build-arg TORCH_INDEX="$TORCH_INDEX"} \

@@ -1,19 +1,34 @@
 """The command line: `audiostyle`."""
 
+import contextlib
 import logging
+import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
-from audiostyle import audio
+from audiostyle import artifacts, audio
 from audiostyle.command import Group, log_to_stderr
-from audiostyle.errors import InputError
+from audiostyle.errors import AudiostyleError, InputError
+from components.stylize.config import StylizeConfig
+from pipeline.bulk_cli import Request, bulk
+from pipeline.bulk_cli import options as bulk_options
 from pipeline.cache_cli import cache
 from pipeline.data_cli import data as data_sets
 from pipeline.models_cli import models
-from pipeline.options import TRACKING, WORKSPACE, registry_uri
+from pipeline.options import (
+    TRACKING,
+    WORKSPACE,
+    overridden,
+    registry_uri,
+    setting_options,
+)
+from pipeline.runs_cli import runs
+from pipeline.schedule_cli import schedule
+from pipeline.submit_cli import submit
 
 # kfp, MLflow and torch take seconds to import: each command imports what it uses, so that
 # `--help` and a mistyped option answer at once.
@@ -33,6 +48,9 @@ def main() -> None:
 main.add_command(cache)
 main.add_command(data_sets)
 main.add_command(models)
+main.add_command(runs)
+main.add_command(schedule)
+main.add_command(submit)
 
 
 @main.command()
@@ -43,34 +61,61 @@ main.add_command(models)
     "--pairs", type=click.Path(path_type=Path), help="CSV of pairs. [default: the bundled]"
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="What a stage runs in: a process of this environment, or a container of its own.",
+)
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="Docker's network of the containers. [default: none, or host where a server is named]",
+)
+@click.option(
+    "--publish", metavar="URI", help="Copy the artifacts there: s3://bucket/prefix or a folder."
+)
 @WORKSPACE
 @TRACKING
 def run(
     data: Path | None,
     pairs: Path | None,
     config: Path | None,
+    runner: str,
+    network: str | None,
+    publish: str | None,
     workspace: Path,
     tracking_uri: str | None,
 ) -> None:
     """Run the whole pipeline here: train, register, stylise, reconstruct, report."""
-    from pipeline import end_to_end, images, local, settings
+    from pipeline import containers, end_to_end, images, local, publication, settings
+
+    if network and runner != "docker":
+        raise click.UsageError("--network is for --runner docker")
 
     data = _existing(data or _EXAMPLES, "data")
     pairs = _existing(pairs or _EXAMPLES / "pairs" / "pairs.csv", "pairs")
     chosen = settings.load(config)
-    outputs = local.run(
-        end_to_end.build(images.local_of),
-        {
-            "data": str(data),
-            "data_version": local.fingerprint(data),
-            "pairs": str(pairs),
-            "pairs_version": local.fingerprint(pairs.parent),
-            "tracking_uri": registry_uri(workspace, tracking_uri),
-            "checkpoints": str(workspace.resolve() / "checkpoints"),
-            **chosen.arguments(),
-        },
-        workspace,
-    )
+    store = publication.target(publish) if publish else None
+    address = registry_uri(workspace, tracking_uri)
+    values = {
+        "data": str(data),
+        "data_version": local.fingerprint(data),
+        "pairs": str(pairs),
+        "pairs_version": local.fingerprint(pairs.parent),
+        "tracking_uri": address,
+        "checkpoints": str(workspace.resolve() / "checkpoints"),
+        **chosen.arguments(),
+    }
+    if runner == "docker":
+        network = network or containers.network_for(address, chosen.preprocess.cache)
+        readable = containers.inputs(data, pairs)
+        with containers.prepared(workspace, readable, network) as (image, arguments):
+            built = end_to_end.build(image)
+            outputs = local.run(built, values, workspace, arguments)
+    else:
+        outputs = local.run(end_to_end.build(images.local_of), values, workspace)
     registration, figures = outputs["registration"], outputs["metrics"].metadata
     report = local.show(Path(outputs["audio"].uri), workspace / "latest") / "report.html"
     click.echo(
@@ -81,37 +126,71 @@ def run(
         f"Registry  audiostyle ui --workspace {workspace}\n"
         f"Report    {report}"
     )
+    if store:
+        for name, form in publication.FORMATS.items():
+            click.echo(f"Published {publication.publish(Path(outputs[name].uri), form, store)}")
 
 
 @main.command()
 @click.argument("data")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @click.option("--from", "mirror", default="", metavar="URI", help="Where to fetch DATA from.")
+@click.option(
+    "--if-changed", is_flag=True, help="Only if data, settings or release are not the champion's."
+)
+@click.option(
+    "--folds",
+    type=click.Choice(["all"]),
+    help="Measure instead: a training a fold, tested on that fold; mean and deviation.",
+)
+@click.option("--fold", metavar="NAME", help="Measure on one fold.")
 @WORKSPACE
 @TRACKING
 def train(
-    data: str, config: Path | None, mirror: str, workspace: Path, tracking_uri: str | None
+    data: str,
+    config: Path | None,
+    mirror: str,
+    if_changed: bool,
+    folds: str | None,
+    fold: str | None,
+    workspace: Path,
+    tracking_uri: str | None,
 ) -> None:
     """Train a classifier on DATA and register it.
 
     DATA: the name of a data set (`audiostyle data list`), a folder, a manifest, or an archive.
+    With --folds or --fold nothing is registered.
     """
     from components.preprocess.fetch import located
-    from pipeline import images, local, settings, training
+    from pipeline import cross_validation, images, local, settings, training
 
+    if sum(map(bool, (if_changed, folds, fold))) > 1:
+        raise click.UsageError("give one of --if-changed, --folds all, --fold NAME")
     chosen = settings.load(config)
     folder = located(data, workspace / "data", mirror=mirror)
-    outputs = local.run(
-        training.build(images.local_of),
-        {
-            "data": str(folder),
-            "data_version": local.fingerprint(folder if folder.is_dir() else folder.parent),
-            "tracking_uri": registry_uri(workspace, tracking_uri),
-            "checkpoints": str(workspace.resolve() / "checkpoints"),
-            **chosen.arguments("preprocess", "train", "gate"),
-        },
-        workspace,
-    )
+    values = {
+        "data": str(folder),
+        "data_version": local.fingerprint(folder if folder.is_dir() else folder.parent),
+        "checkpoints": str(workspace.resolve() / "checkpoints"),
+        **chosen.arguments("preprocess", "train"),
+    }
+    if which := folds or fold:
+        built = cross_validation.build(images.local_of)
+        outputs = local.run(built, {**values, "fold": which}, workspace)
+        figures = outputs["metrics"].metadata
+        click.echo(
+            f"accuracy {figures['accuracy_mean']:.3f} +- {figures['accuracy_std']:.3f},"
+            f" balanced {figures['balanced_accuracy_mean']:.3f}"
+            f" +- {figures['balanced_accuracy_std']:.3f}, chance {figures['chance']:.3f}\n"
+            f"{Path(outputs['folds'].uri) / 'folds.json'}"
+        )
+        return
+    values |= {
+        "tracking_uri": registry_uri(workspace, tracking_uri),
+        "if_changed": if_changed,
+        **chosen.arguments("gate"),
+    }
+    outputs = local.run(training.build(images.local_of), values, workspace)
     told = outputs["registration"]
     click.echo(f"{told['name']} version {told['version']}: {told['verdict']}, {told['reason']}")
 
@@ -122,8 +201,8 @@ def train(
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write, .wav or .flac."
 )
-@click.option("--manifest", type=click.Path(path_type=Path), help="CSV: id,content,style[,target].")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the manifest's results.")
+@bulk_options
+@setting_options(StylizeConfig, "method", "init", "style_weight", "iterations", "optimizer", "seed")
 @click.option(
     "--model", default="champion", show_default=True, help="Version, alias, URI or folder."
 )
@@ -134,62 +213,83 @@ def stylize(
     content: Path | None,
     style: Path | None,
     output: Path | None,
-    manifest: Path | None,
-    out: Path | None,
     model: str,
     config: Path | None,
     workspace: Path,
     tracking_uri: str | None,
+    **given: Any,
 ) -> None:
-    """Give CONTENT the style of STYLE, or do so for every row of a manifest."""
+    """Give CONTENT the style of STYLE, or do so for every row of a manifest.
+
+    The same command goes on where an interrupted one was. Exits with 1 where items of a manifest
+    were set aside.
+    """
     from components.reconstruct.reconstruct import publish, reconstruct
-    from components.stylize.pairs import Pair, read_pairs
+    from components.stylize.pairs import Pair
     from components.stylize.stylize import stylize as run_stage
     from pipeline import settings
 
-    one = content is not None and style is not None and output is not None
-    many = manifest is not None and out is not None
-    if one == many or (one and (manifest or out)) or (many and (content or output)):
-        raise click.UsageError("give CONTENT STYLE -o OUT.wav, or --manifest PAIRS.csv --out DIR")
+    request = Request.taken(given)
+    if content is None or style is None or output is None:
+        if content or style or output or not request.many:
+            raise click.UsageError(
+                "give CONTENT STYLE -o OUT.wav, or --manifest FILE (or --contents GLOB --styles"
+                " GLOB) --out URI"
+            )
+        chosen = settings.load(config)
+        bulk(
+            request,
+            overridden(chosen.stylize, given),
+            chosen.reconstruct,
+            lambda folder: _model(model, registry_uri(workspace, tracking_uri), folder),
+            workspace,
+        )
+        return
+    if not request.nothing:
+        raise click.UsageError("CONTENT STYLE -o OUT.wav takes no option of a manifest's")
     chosen = settings.load(config)
-    if one:
-        assert content is not None and style is not None and output is not None  # noqa: S101
-        audio.check_writable(output, chosen.reconstruct.subtype)
-        pairs = [Pair("result", content, style)]
-    else:
-        assert manifest is not None  # noqa: S101
-        pairs = read_pairs(manifest)
+    audio.check_writable(output, chosen.reconstruct.subtype)
+    pairs = [Pair("result", content, style)]
+    style_settings = overridden(chosen.stylize, given)
+    key = artifacts.digest_of([str(x) for x in (content, style, output)])
+    # Kept until the results are where they belong, so that no step that stops costs the others.
+    unfinished = workspace / "unfinished" / key[:16]
     with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary:
         folder = Path(temporary)
         classifier, name = _model(model, registry_uri(workspace, tracking_uri), folder)
-        run_stage(pairs, classifier, folder / "stylized", chosen.stylize, name)
-        form = output.suffix[1:].lower() if output else chosen.reconstruct.format
+        stylized = folder / "stylized"
+        errors = run_stage(pairs, classifier, stylized, style_settings, name, unfinished, keep=True)
+        form = output.suffix[1:].lower()
         made = chosen.reconstruct.model_copy(update={"format": form})
-        reconstruct(folder / "stylized", folder / "audio", made)
-        if output:
-            publish(folder / "audio", output.parent, {f"result.{form}": output.name})
-        elif out:
-            publish(folder / "audio", out)
-    click.echo(output if output else f"{out}/report.html")
+        reconstruct(stylized, folder / "audio", made, report=False)
+        publish(folder / "audio", output.parent, {f"result.{form}": output.name})
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with contextlib.suppress(OSError):  # others' work, or a workspace in use
+        unfinished.parent.rmdir()
+        workspace.rmdir()
+    click.echo(output)
+    if errors:
+        raise AudiostyleError("; ".join(errors))
 
 
 @main.command("compile")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the YAML.")
-def compile_(out: Path) -> None:
+@click.option("--config", type=click.Path(path_type=Path), help="YAML with the section `cluster`.")
+def compile_(out: Path, config: Path | None) -> None:
     """Write the three pipelines as kfp's IR YAML."""
-    from kfp import compiler
+    from pipeline import end_to_end, settings, stylization, training
+    from pipeline.jobs import compiled
 
-    from pipeline import end_to_end, stylization, training
-
+    cluster = settings.load(config).cluster
     out.mkdir(parents=True, exist_ok=True)
-    for name, module in (
-        ("end_to_end", end_to_end),
-        ("training", training),
-        ("stylization", stylization),
+    for name, pipeline in (
+        ("end_to_end", end_to_end.build(cluster=cluster, data_known=False, pairs_known=False)),
+        ("training", training.build(cluster=cluster, data_known=False)),
+        ("stylization", stylization.build(cluster=cluster, pairs_known=False)),
     ):
         path = out / f"{name}.yaml"
         temporary = out / f".{name}.tmp.yaml"
-        compiler.Compiler().compile(module.build(), str(temporary))
+        compiled(pipeline, temporary)
         temporary.replace(path)
         click.echo(path)
 

@@ -1,49 +1,72 @@
-"""Running a pipeline on this machine: kfp.local, every task a subprocess of this environment."""
+"""Running a pipeline on this machine: kfp.local, every task a subprocess or a container."""
 
 import hashlib
 import json
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp import local
+from kfp import dsl, local
 
 from audiostyle.artifacts import file_digest
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
 
 
-def run(pipeline: Any, arguments: dict[str, Any], workspace: Path) -> Mapping[str, Any]:
-    """Run a pipeline built with `images.local_of`; returns its outputs by name.
+def run(
+    pipeline: Any,
+    arguments: dict[str, Any],
+    workspace: Path,
+    containers: Callable[[Path], dict[str, Any]] | None = None,
+) -> Mapping[str, Any]:
+    """Run a pipeline; returns its outputs by name.
 
-    A task whose code, inputs and settings are those of an earlier run is not run again.
+    A task whose code, inputs and settings are those of an earlier run is not run again. For that,
+    the pipeline must be built with `images.local_of`, or `containers.pinned` for containers.
     workspace: where outputs of tasks, and kfp's cache of them, are kept.
+    containers: for tasks in containers instead of subprocesses of this environment: arguments of
+        kfp.local.DockerRunner (`containers.prepared`), given a folder that tasks leave errors in.
     Raises the error of the stage that failed: InputError or AudiostyleError.
     """
     workspace.mkdir(parents=True, exist_ok=True)
-    local.init(
-        runner=local.SubprocessRunner(use_venv=False),
-        pipeline_root=str(workspace / "pipeline"),
-        raise_on_error=True,
-        enable_caching=True,
-    )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # kfp warns at compilation that parameters of pipelines have mutable defaults: its own way.
         warnings.simplefilter("ignore")
+        local.init(
+            runner=local.DockerRunner(**containers(Path(folder)))
+            if containers
+            else local.SubprocessRunner(use_venv=False),
+            pipeline_root=str(workspace / "pipeline"),
+            raise_on_error=True,
+            enable_caching=True,
+        )
         error_file = Path(folder) / "error.json"
         os.environ[ERROR_FILE] = str(error_file)
         # Lines of a task appear when they are written, not when its buffer is full.
         os.environ["PYTHONUNBUFFERED"] = "1"
         try:
             outputs: Mapping[str, Any] = pipeline(**arguments).outputs
-        except RuntimeError as error:
+        except (RuntimeError, KeyError, ValueError) as error:
             raise _told(error_file) or AudiostyleError(f"pipeline: {error}") from None
         finally:
             del os.environ[ERROR_FILE]
+        # kfp takes a container that is gone before it was asked about for a success.
+        if told := _told(error_file):
+            raise told
+        _check_there(outputs)
     return outputs
+
+
+def _check_there(outputs: Mapping[str, Any]) -> None:
+    for name, value in outputs.items():
+        if value is None or (isinstance(value, dsl.Artifact) and not Path(value.uri).exists()):
+            raise AudiostyleError(
+                f"pipeline: its output {name!r} is not there, though kfp says that it succeeded;"
+                " the task was ended from outside (memory?), see its lines above"
+            )
 
 
 def _told(error_file: Path) -> AudiostyleError | None:

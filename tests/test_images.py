@@ -1,32 +1,21 @@
-"""The stages' images: what their Dockerfiles promise, and that they run locked up.
-
-The tests marked `docker` take the images that a Docker daemon has under IMAGE_PREFIX (default
-`audiostyle`); with AUDIOSTYLE_TEST_IMAGES=1 deploy/build.sh builds them first.
-"""
+"""The stages' images: what their Dockerfiles promise, and that they run locked up."""
 
 import json
-import os
 import re
-import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
+from docker_images import PROJECT, ROOT, docker, images
 
 from pipeline.images import STAGES
 
-ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DOCKER = os.environ.get("DOCKER", "docker")
+__all__ = ["images"]  # a fixture
+
 LOCKED_UP = ["--rm", "--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL"]
 
 
 def dockerfile(stage: str) -> str:
     return (ROOT / "components" / stage / "Dockerfile").read_text(encoding="utf-8")
-
-
-def image(stage: str) -> str:
-    return f"{os.environ.get('IMAGE_PREFIX', 'audiostyle')}/{stage}:{PROJECT['version']}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -78,34 +67,16 @@ def test_bake_builds_every_stage_at_this_version():
         assert f'"components/{stage}/Dockerfile"' in text
 
 
-@pytest.fixture(scope="session")
-def images() -> dict[str, str]:
-    """Image of every stage, built first where AUDIOSTYLE_TEST_IMAGES=1 asks for it."""
-    try:
-        subprocess.run([DOCKER, "info"], check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        pytest.skip(f"no Docker daemon answers `{DOCKER} info`")
-    if os.environ.get("AUDIOSTYLE_TEST_IMAGES") == "1":
-        subprocess.run([ROOT / "deploy" / "build.sh", *STAGES], check=True)
-    for stage in STAGES:
-        inspect = [DOCKER, "image", "inspect", image(stage)]
-        if subprocess.run(inspect, check=False, capture_output=True).returncode:
-            pytest.skip(f"no image {image(stage)}: `make images` or AUDIOSTYLE_TEST_IMAGES=1")
-    return {stage: image(stage) for stage in STAGES}
-
-
 def run(*arguments: str | Path) -> str:
     """Standard output of a locked-up container."""
-    command = [DOCKER, "run", *LOCKED_UP, *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return docker("run", *LOCKED_UP, *arguments)
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("stage", STAGES)
 def test_image_runs_as_a_user_that_it_has_never_heard_of(images, stage):
-    assert f"components.{stage}" in run("--user=1234567:0", images[stage], "--help")
+    for user in ("1234567:0", "1234567:7654321"):
+        assert f"components.{stage}" in run(f"--user={user}", images[stage], "--help")
 
 
 @pytest.mark.docker
@@ -136,14 +107,26 @@ find / -xdev \\( -path '*/pip/_internal' -o -name 'pip.conf' -o -path '*/.cache/
 find /run/secrets /tools /wheel -type f -size +0 2>/dev/null
 true"""
     assert run("--user=0", "--entrypoint=sh", images[stage], "-c", program) == ""
-    config = json.loads(
-        subprocess.run(
-            [DOCKER, "image", "inspect", "--format", "{{json .Config}}", images[stage]],
-            check=True,
-            capture_output=True,
-        ).stdout
-    )
+    inspect = ["image", "inspect", "--format", "{{json .Config}}", images[stage]]
+    config = json.loads(docker(*inspect))
     assert config["User"] == "10001:0"
     assert "MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false" in config["Env"]
     assert config["Labels"]["org.opencontainers.image.title"] == f"audiostyle/{stage}"
     assert config["Labels"]["org.opencontainers.image.version"] == PROJECT["version"]
+
+
+@pytest.mark.docker
+def test_librosa_does_not_compile_anew_in_each_container(images):
+    # A copy of the image's cache keeps its times; what numba compiles here is younger.
+    program = """
+import time
+start = time.time()
+import numpy as np, librosa
+from pathlib import Path
+librosa.feature.melspectrogram(y=np.ones(22050, np.float32), sr=22050)
+found = list(Path("/tmp/numba").rglob("*.nbc"))
+print(len(found), sum(path.stat().st_mtime >= start for path in found))
+"""
+    found, compiled = run("--entrypoint=python", images["reconstruct"], "-c", program).split()
+    assert int(found) > 0
+    assert int(compiled) == 0
