@@ -4,24 +4,30 @@ MIDI keys are semitones, 60 is middle C; General MIDI programs count from 0.
 """
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
+
+
+class Kind(Enum):
+    """What a font is, which decides what plays it."""
+
+    SF2 = auto()  # a file; fluidsynth
+    GUS = auto()  # a folder of patches (``Tone_000/``); timidity
+    SONIVOX = auto()  # a shared library that holds its sounds; see ``sonivox.py``
+    NOTES = auto()  # a folder of packages with a recording a note; see ``sampler.py``
 
 
 @dataclass(frozen=True)
 class Font:
-    """A soundfont: ``path`` is an SF2 file, or the folder of GUS patches (``Tone_000/``)."""
+    """A collection of recorded instruments, and where it lies."""
 
     name: str
+    kind: Kind
     path: Path
     package: str
     version: str
     licence: str
-    sha256: str  # of the SF2 file, or of all patches used, in order of program
-
-    @property
-    def patches(self) -> bool:
-        """Whether this is a folder of GUS patches, which only timidity plays."""
-        return self.path.suffix != ".sf2"
+    sha256: str  # of the file, or of all files used, in order of program
 
 
 @dataclass(frozen=True, order=True)
@@ -50,6 +56,7 @@ class Instrument:
 
 FLUIDR3 = Font(
     name="FluidR3_GM",
+    kind=Kind.SF2,
     path=Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
     package="fluid-soundfont-gm",
     version="3.1-5.3",
@@ -58,14 +65,34 @@ FLUIDR3 = Font(
 )
 FREEPATS = Font(
     name="freepats",
+    kind=Kind.GUS,
     path=Path("/usr/share/midi/freepats"),
     package="freepats",
     version="20060219-4",
     licence="GPL with composition exception",
     sha256="597d471d24517aa945ddda22ddc4075d689bf96dcffd3f0fd17bf7901d131c36",
 )
+SONIVOX = Font(
+    name="Sonivox",
+    kind=Kind.SONIVOX,
+    path=Path("/usr/lib/x86_64-linux-gnu/libsonivox.so.3"),
+    package="libsonivox3",
+    version="3.6.11-2",
+    licence="Apache-2.0",
+    sha256="454605421408f5cc730bbe67f625e0d1f5ddf0f2ed4fe53b794a361417fb1e28",
+)
+VSCO2 = Font(
+    name="VSCO2",
+    kind=Kind.NOTES,
+    path=Path("node_modules"),
+    package="tonejs-instrument-*-mp3",
+    version="1.1.1 and 1.1.2",
+    licence="CC-BY-3.0",
+    sha256="a5c865624720860ad78ac7aacacf4c3d679b849ced53b042cd242e818b837fea",
+)
 GMBANK = Font(
     name="sf_GMbank",
+    kind=Kind.SF2,
     path=Path("/usr/share/sounds/sf2/sf_GMbank.sf2"),
     package="csound-soundfont",
     version="1:6.18.1+dfsg-1",
@@ -88,6 +115,12 @@ INSTRUMENTS = {
     "flute": Instrument(73, 60, 91, vibrato=True),
 }
 
+# The instruments of which there are recorded notes, and the package of each.
+NOTE_PACKAGES = {
+    INSTRUMENTS[label].preset: f"tonejs-instrument-{label}-mp3"
+    for label in ("piano", "xylophone", "organ", "violin", "trumpet", "flute")
+}
+
 # Further presets of the same instrument, for training only.
 ALTERNATIVES = {
     (FLUIDR3.name, "piano"): (Preset(0, 1),),  # bright
@@ -100,6 +133,9 @@ ALTERNATIVES = {
     (FREEPATS.name, "accordion"): (Preset(0, 23),),  # tango
     (FREEPATS.name, "saxophone"): (Preset(0, 66), Preset(0, 64)),  # tenor, soprano
 }
+
+# Keys, first to last, that are another instrument's recordings there.
+BORROWED = {(SONIVOX.name, "cello"): (56, 127)}  # the violin's
 
 # The only keys, first to last, that the validation clips play. No training note touches a sample
 # that the instrument's main preset uses anywhere in them.

@@ -1,15 +1,11 @@
-"""Make the bundled recordings ``examples/instruments/`` from three free soundfonts.
+"""Make the bundled recordings ``examples/instruments/`` from five free collections of sounds.
 
-Only this script needs fluidsynth, timidity, oggenc, mido and the soundfonts; nothing else in the
-project does. On Debian 12::
-
-    apt-get install fluidsynth timidity vorbis-tools fluid-soundfont-gm csound-soundfont freepats
-    pip install mido soundfile soxr
-    python examples/make_instruments.py
+Only this script needs synthesisers, oggenc, mido and those sounds; nothing else in the project
+does. How to install them on Debian 12 is told in ``examples/instruments/README.md``.
 
 The test split has a font of its own. Train and validation share two fonts, yet no recording in
-them: validation plays keys whose samples train never touches. Every split has phrases of its own.
-The same versions of the tools make the same bytes.
+them: validation plays keys whose samples train never touches; train has two fonts more. Every
+split has phrases of its own. The same versions of the tools make the same bytes.
 """
 
 import csv
@@ -22,12 +18,17 @@ import numpy as np
 import rendering
 from catalogue import (
     ALTERNATIVES,
+    BORROWED,
     FLUIDR3,
     FREEPATS,
     GMBANK,
     HELD_OUT,
     INSTRUMENTS,
+    NOTE_PACKAGES,
+    SONIVOX,
+    VSCO2,
     Font,
+    Kind,
     Preset,
 )
 from checks import check
@@ -41,7 +42,7 @@ SPLITS = ("train", "validation", "test", "pairs")
 
 # Phrases of each class and font; those of a split are numbered in this order.
 PHRASES = {
-    "train": ((FLUIDR3, 18), (FREEPATS, 12)),
+    "train": ((FLUIDR3, 9), (FREEPATS, 7), (SONIVOX, 7), (VSCO2, 7)),
     "validation": ((FLUIDR3, 3), (FREEPATS, 3)),
     "test": ((GMBANK, 10),),
 }
@@ -82,9 +83,10 @@ def split_clips(split: str, fonts: dict[str, Font]) -> list[Clip]:
     """Every phrase by every instrument; reverb on every other clip, in each class and overall."""
     clips = []
     players = [fonts[font.name] for font, count in PHRASES[split] for _ in range(count)]
-    for index, font in enumerate(players):
+    for index, owner in enumerate(players):
         phrase = compose(f"{split}-{index:02d}", (SEED, SPLITS.index(split), index))
         for place, (label, instrument) in enumerate(INSTRUMENTS.items()):
+            font = _player(fonts, owner, label, index)
             rng = np.random.default_rng([SEED, SPLITS.index(split), index, instrument.program])
             preset, notes = _play(split, font, label, phrase, index, rng.random())
             cents = float(rng.uniform(-12, 12))
@@ -94,6 +96,14 @@ def split_clips(split: str, fonts: dict[str, Font]) -> list[Clip]:
             reverb = (index + place) % 2 == 1
             clips.append(Clip(path, label, split, phrase.name, font, take, reverb))
     return clips
+
+
+def _player(fonts: dict[str, Font], owner: Font, label: str, index: int) -> Font:
+    """The font that plays a class's part of a phrase: its owner, or what stands in for it."""
+    if owner.kind is not Kind.NOTES or INSTRUMENTS[label].preset in NOTE_PACKAGES:
+        return owner
+    substitutes = (FLUIDR3, FREEPATS, SONIVOX)
+    return fonts[substitutes[index % len(substitutes)].name]
 
 
 def _play(
@@ -107,10 +117,12 @@ def _play(
     if split == "train":
         presets = (preset, *ALTERNATIVES.get((font.name, label), ()))
         preset = presets[index // 2 % len(presets)]  # two in a row: one dry, one with reverb
-        first, last = HELD_OUT[font.name][label]
+        first, last = HELD_OUT.get(font.name, {}).get(label, (0, -1))
         held = {s for key in range(first, last + 1) for s in touched(font, instrument.preset, key)}
         keys = range(instrument.low, instrument.high + 1)
         barred = {key for key in keys if held & touched(font, preset, key)}
+        first, last = BORROWED.get((font.name, label), (0, -1))
+        barred.update(range(first, last + 1))
     low, high = instrument.low, instrument.high
     return preset, fit(phrase, low, high, choice, instrument.polyphonic, barred)
 
@@ -188,11 +200,21 @@ def manifest_rows(clips: list[Clip]) -> list[dict[str, str]]:
 @click.option("--out", type=click.Path(path_type=Path), help="[default: beside this script]")
 @click.option("--fluidr3", type=click.Path(path_type=Path), default=FLUIDR3.path)
 @click.option("--freepats", type=click.Path(path_type=Path), default=FREEPATS.path)
+@click.option("--sonivox", type=click.Path(path_type=Path), default=SONIVOX.path)
+@click.option("--vsco2", type=click.Path(path_type=Path), default=VSCO2.path)
 @click.option("--gmbank", type=click.Path(path_type=Path), default=GMBANK.path)
-def main(out: Path | None, fluidr3: Path, freepats: Path, gmbank: Path) -> None:
+def main(
+    out: Path | None, fluidr3: Path, freepats: Path, sonivox: Path, vsco2: Path, gmbank: Path
+) -> None:
     """Make the recordings, their tables, and check them. Replaces the splits' folders in --out."""
     out = out or Path(__file__).parent / "instruments"
-    places = ((FLUIDR3, fluidr3), (FREEPATS, freepats), (GMBANK, gmbank))
+    places = (
+        (FLUIDR3, fluidr3),
+        (FREEPATS, freepats),
+        (SONIVOX, sonivox),
+        (VSCO2, vsco2),
+        (GMBANK, gmbank),
+    )
     fonts = {font.name: replace(font, path=path) for font, path in places}
     try:
         for tool, package in (
@@ -223,6 +245,8 @@ def main(out: Path | None, fluidr3: Path, freepats: Path, gmbank: Path) -> None:
 
 def presets_of(font: Font) -> list[Preset]:
     """All presets that the script plays in a font, in order."""
+    if font.kind is Kind.NOTES:
+        return sorted(NOTE_PACKAGES)
     presets = {instrument.preset for instrument in INSTRUMENTS.values()}
     for label in INSTRUMENTS:
         presets.update(ALTERNATIVES.get((font.name, label), ()))

@@ -1,10 +1,11 @@
-"""Notes to samples with fluidsynth or timidity, and samples to files whose bytes repeat.
+"""Notes to samples with what plays a font, and samples to files whose bytes repeat.
 
 All clips of one font and one room go through the synthesiser in one MIDI file, one after the other
 in slots, since loading FluidR3 (148 MB) takes longer than playing a clip.
 """
 
 import hashlib
+import io
 import shutil
 import subprocess
 import tempfile
@@ -15,12 +16,14 @@ from pathlib import Path
 
 import mido
 import numpy as np
+import sampler
+import sonivox
 import soundfile
 import soxr
-from catalogue import Font, Preset
+from catalogue import Font, Kind, Preset
 from numpy.typing import NDArray
 from phrases import CLIP_SECONDS, Note
-from zones import patch_path
+from zones import files, note_folder, patch_path
 
 SAMPLE_RATE = 22_050  # Hz, of the clips
 SYNTH_RATE = 44_100  # Hz, of the synthesisers
@@ -59,21 +62,21 @@ def require(tool: str, package: str) -> str:
 def require_font(font: Font, presets: Iterable[Preset]) -> None:
     """Raise MissingToolError if the soundfont is not there, ValueError if it is another version.
 
-    The digest is of the SF2 file, or of the patches of ``presets`` one after another.
+    The digest is of what :func:`zones.files` lists, one after another.
     """
     if not font.path.exists():
+        installer = "npm install" if font.kind is Kind.NOTES else "apt-get install"
         raise MissingToolError(
-            f"{font.path} (soundfont {font.name}) is missing: apt-get install {font.package}, "
+            f"{font.path} (font {font.name}) is missing: {installer} {font.package}, "
             f"or say where it is"
         )
-    paths = [patch_path(font.path, preset) for preset in presets] if font.patches else [font.path]
     digest = hashlib.sha256()
-    for path in paths:
+    for path in files(font, presets):
         digest.update(path.read_bytes())
     if digest.hexdigest() != font.sha256:
         raise ValueError(
             f"{font.path} has SHA-256 {digest.hexdigest()}, not {font.sha256}, which is that of "
-            f"Debian's {font.package} {font.version}: other bytes make other recordings"
+            f"{font.package} {font.version}: other bytes make other recordings"
         )
 
 
@@ -113,46 +116,82 @@ def render(font: Font, takes: Sequence[Take], reverb: bool) -> list[NDArray[np.f
 
     With ``reverb``, the synthesiser's own reverb (and fluidsynth's chorus) is on.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        midi, wav = Path(folder, "takes.mid"), Path(folder, "takes.wav")
-        midi_of(takes).save(midi)
-        if font.patches:
-            command = _timidity(font, midi, wav, reverb, {take.preset for take in takes})
-        else:
-            command = _fluidsynth(font, midi, wav, reverb)
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        clips = []
-        for slot in range(len(takes)):
-            start = round(SLOT_SECONDS * slot * SYNTH_RATE)
-            stop = start + round(CLIP_SECONDS * SYNTH_RATE)
-            stereo, _ = soundfile.read(wav, start=start, stop=stop, dtype="float32", always_2d=True)
-            short = stop - start - len(stereo)
-            mono = np.pad(stereo.mean(axis=1), (0, short))
-            clips.append(level(soxr.resample(mono, SYNTH_RATE, SAMPLE_RATE, "VHQ")))
+    play = {
+        Kind.SF2: _play_fluidsynth,
+        Kind.GUS: _play_timidity,
+        Kind.SONIVOX: _play_sonivox,
+        Kind.NOTES: _play_notes,
+    }[font.kind]
+    mono, rate = play(font, takes, reverb)
+    clips = []
+    for slot in range(len(takes)):
+        start = round(SLOT_SECONDS * slot * rate)
+        clip = mono[start : start + round(CLIP_SECONDS * rate)]
+        clip = np.pad(clip, (0, round(CLIP_SECONDS * rate) - len(clip)))
+        if rate != SAMPLE_RATE:
+            clip = soxr.resample(clip, rate, SAMPLE_RATE, "VHQ")
+        clips.append(level(clip))
     return clips
 
 
-def _fluidsynth(font: Font, midi: Path, wav: Path, reverb: bool) -> list[str]:
+Played = tuple[NDArray[np.float32], int]  # all slots, mono, and the sampling rate in Hz
+
+
+def _play_fluidsynth(font: Font, takes: Sequence[Take], reverb: bool) -> Played:
     switch = "1" if reverb else "0"
-    # Gain 0.1 keeps four voices below full scale; float samples lose nothing by it.
-    return [
-        *(require("fluidsynth", "fluidsynth"), "-niq", "-g", "0.1", "-R", switch, "-C", switch),
-        *("-r", str(SYNTH_RATE), "-T", "wav", "-O", "float", "-F", str(wav)),
-        *(str(font.path), str(midi)),
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        midi, wav = Path(folder, "takes.mid"), Path(folder, "takes.wav")
+        midi_of(takes).save(midi)
+        # Gain 0.1 keeps four voices below full scale; float samples lose nothing by it.
+        command = [
+            *(require("fluidsynth", "fluidsynth"), "-niq", "-g", "0.1", "-R", switch, "-C", switch),
+            *("-r", str(SYNTH_RATE), "-T", "wav", "-O", "float", "-F", str(wav)),
+            *(str(font.path), str(midi)),
+        ]
+        return _run(command, wav)
 
 
-def _timidity(font: Font, midi: Path, wav: Path, reverb: bool, presets: set[Preset]) -> list[str]:
-    config = midi.with_suffix(".cfg")
-    lines = [f"dir {font.path}", "bank 0"]
-    lines += [f"{preset.program} {patch_path(font.path, preset)}" for preset in sorted(presets)]
-    config.write_text("\n".join(lines) + "\n")
-    return [
-        *(require("timidity", "timidity"), "-c", str(config), "--preserve-silence", "-A30"),
-        *("--no-polyphony-reduction", "-p256", "-EFchorus=d", "-EFdelay=d"),
-        *(f"-EFreverb={'G,40' if reverb else 'd'}", "-s", str(SYNTH_RATE)),
-        *("-Ow", "--output-24bit", "--output-stereo", "-o", str(wav), "-id", str(midi)),
-    ]
+def _play_timidity(font: Font, takes: Sequence[Take], reverb: bool) -> Played:
+    with tempfile.TemporaryDirectory() as folder:
+        midi, wav = Path(folder, "takes.mid"), Path(folder, "takes.wav")
+        midi_of(takes).save(midi)
+        config = midi.with_suffix(".cfg")
+        lines = [f"dir {font.path}", "bank 0"]
+        lines += [
+            f"{preset.program} {patch_path(font.path, preset)}"
+            for preset in sorted({take.preset for take in takes})
+        ]
+        config.write_text("\n".join(lines) + "\n")
+        command = [
+            *(require("timidity", "timidity"), "-c", str(config), "--preserve-silence", "-A30"),
+            *("--no-polyphony-reduction", "-p256", "-EFchorus=d", "-EFdelay=d"),
+            *(f"-EFreverb={'G,40' if reverb else 'd'}", "-s", str(SYNTH_RATE)),
+            *("-Ow", "--output-24bit", "--output-stereo", "-o", str(wav), "-id", str(midi)),
+        ]
+        return _run(command, wav)
+
+
+def _run(command: Sequence[str], wav: Path) -> Played:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    stereo, rate = soundfile.read(wav, dtype="float32", always_2d=True)
+    return stereo.mean(axis=1), rate
+
+
+def _play_sonivox(font: Font, takes: Sequence[Take], reverb: bool) -> Played:
+    midi = io.BytesIO()
+    midi_of(takes).save(file=midi)
+    seconds = SLOT_SECONDS * len(takes)
+    stereo, rate = sonivox.render(font.path, midi.getvalue(), seconds, reverb)
+    return (stereo / np.float32(32768)).mean(axis=1), rate
+
+
+def _play_notes(font: Font, takes: Sequence[Take], reverb: bool) -> Played:
+    slots = []
+    for slot, take in enumerate(takes):
+        folder = note_folder(font.path, take.preset)
+        x = sampler.play(folder, take.notes, take.cents, SLOT_SECONDS, SYNTH_RATE)
+        slots.append(sampler.in_room(x, SYNTH_RATE, slot) if reverb else x)
+    return np.concatenate(slots), SYNTH_RATE
 
 
 def level(clip: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,20 +4,22 @@ SF2: SoundFont Technical Specification 2.04, sections 6 and 7; the zones of a pr
 instruments, the zones of an instrument name samples, and both may bound keys and velocities.
 GUS patches: a header of 239 bytes, then per sample 96 bytes of header, with the lowest and highest
 frequency that it plays in mHz, and its data (16-bit here).
+Recorded notes: the recording of the nearest key. Sonivox: all that its library holds.
 """
 
 import hashlib
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from catalogue import Font, Preset
+from catalogue import NOTE_PACKAGES, Font, Kind, Preset
 from numpy.typing import NDArray
+from sampler import nearest, note_files, recordings
 
 # SF2 generators.
 INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, SAMPLE = 41, 43, 44, 53
@@ -83,7 +85,30 @@ def zones(font: Font, preset: Preset) -> list[Zone]:
 
 @cache
 def _reader(font: Font) -> Reader:
-    return Patches(font.path) if font.patches else SoundFont(font.path)
+    readers: dict[Kind, Callable[[Path], Reader]] = {
+        Kind.SF2: SoundFont,
+        Kind.GUS: Patches,
+        Kind.SONIVOX: Library,
+        Kind.NOTES: NoteFolders,
+    }
+    return readers[font.kind](font.path)
+
+
+def files(font: Font, presets: Iterable[Preset]) -> list[Path]:
+    """The files that play ``presets``, in their order; raises ValueError if one is missing."""
+    if font.kind is Kind.GUS:
+        return [patch_path(font.path, preset) for preset in presets]
+    if font.kind is Kind.NOTES:
+        folders = [note_folder(font.path, preset) for preset in presets]
+        return [path for folder in folders for path in note_files(folder)]
+    return [font.path]
+
+
+def note_folder(folder: Path, preset: Preset) -> Path:
+    """The folder of a program's recorded notes; raises ValueError for a program without."""
+    if preset not in NOTE_PACKAGES:
+        raise ValueError(f"{folder} has no recorded notes of program {preset.program}")
+    return folder / NOTE_PACKAGES[preset]
 
 
 def patch_path(folder: Path, preset: Preset) -> Path:
@@ -128,6 +153,36 @@ def _key(millihertz: int) -> float:
 def _sample(data: bytes, start: int, size: int) -> Sample:
     digest = hashlib.sha256(data[start : start + size]).hexdigest()
     return Sample(digest, np.frombuffer(data, "<i2", size // 2, start))
+
+
+class Library:
+    """Sonivox's shared library: its zones are not read, so every key counts as touching all."""
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes()
+        self.everything = Zone(EVERY, EVERY, _sample(data, 0, len(data) // 2 * 2))
+
+    def zones(self, preset: Preset) -> list[Zone]:
+        """See :class:`Reader`."""
+        return [self.everything]
+
+
+class NoteFolders:
+    """Packages of recorded notes, each of which plays the keys that it is nearest to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def zones(self, preset: Preset) -> list[Zone]:
+        """See :class:`Reader`."""
+        folder = note_folder(self.folder, preset)
+        tones = {key: self._sample(x) for key, (x, _) in recordings(folder).items()}
+        return [Zone((key, key), EVERY, tones[nearest(folder, key)]) for key in range(EVERY[1] + 1)]
+
+    @staticmethod
+    def _sample(x: NDArray[np.float32]) -> Sample:
+        data = np.round(x.clip(-1, 1) * 32767).astype("<i2").tobytes()
+        return _sample(data, 0, len(data))
 
 
 Bag = list[dict[int, int]]  # the generators of each zone, in order

@@ -37,6 +37,22 @@ def test_manifest_lists_every_clip_with_its_licence(rows: list[dict[str, str]]) 
     clips = {c.path for c in clips_of(BUNDLED, seed=0, validation=0.1, test=0.1)}
     assert clips <= {row["path"] for row in rows}
     assert all(row["licence"] and row["source"] for row in rows)
+    texts = [path.name for path in (BUNDLED / "LICENSES").iterdir()]
+    for font in {row["source"].split(" (")[0] for row in rows}:
+        assert any(name.startswith(f"{font}-") for name in texts), font
+
+
+def test_every_class_is_taught_by_several_fonts_none_of_them_by_much(
+    rows: list[dict[str, str]],
+) -> None:
+    """What is learnt from one recording of an instrument is that recording."""
+    fonts: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row["split"] == "train":
+            fonts.setdefault(row["label"], Counter())[row["source"]] += 1
+    for label, counts in fonts.items():
+        assert len(counts) >= 3, label
+        assert max(counts.values()) <= sum(counts.values()) / 2, label
 
 
 def test_no_phrase_is_in_two_splits_and_the_test_font_is_never_trained_on(
