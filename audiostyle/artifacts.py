@@ -65,6 +65,23 @@ class Artifact:
             raise ArtifactError(self.folder, f"{MANIFEST} lists no file {name!r}")
         return self.folder / name
 
+    def table(self, *names: str) -> dict[str, Any]:
+        """A part of `config` by the names that lead to it; empty where there is none.
+
+        Raises ArtifactError where it is something else.
+        """
+        found: Any = self.config
+        for name in names:
+            found = found.get(name)
+            if found is None:
+                return {}
+            if not isinstance(found, dict):
+                where = ".".join(("config", *names))
+                raise ArtifactError(
+                    self.folder / MANIFEST, f"{where}: a table is needed (got {found!r:.80})"
+                )
+        return dict(found)
+
     @property
     def digest(self) -> str:
         """SHA-256 over configuration and content: equal for equal artifacts, wherever they lie."""

@@ -22,9 +22,16 @@ Samples = npt.NDArray[np.float32]
 # below anything that was recorded.
 SILENCE = 1e-4
 
+# Hz. Below, a short file would be hours of sound; above, nothing records.
+RATES = (1000, 1_536_000)
+# Of full scale. Some write integers as floats, up to 2^31; squares of more leave float32.
+LOUDEST = 1e10
+
 # Metadata that libsndfile writes into both WAV and FLAC.
 Tag = Literal["title", "comment", "software"]
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
+# Samples, of all channels together, that are decoded at a time.
+_PIECE = 1 << 22
 # What each format can hold; the formats that players everywhere open.
 _FORMATS: dict[str, tuple[str, ...]] = {
     ".wav": ("PCM_16", "PCM_24", "FLOAT"),
@@ -69,6 +76,17 @@ class Source(Protocol):
         """Samples from `start` to before `stop`; fewer at the end."""
 
 
+class _Bytes(io.BytesIO):
+    """A file in memory in which libsndfile may seek to where a lying header sends it."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            # An error in its callback would be printed; it sees by the place that it went wrong.
+            return self.tell()
+
+
 class AudioFile:
     """A file opened by `opening`. See Source."""
 
@@ -85,11 +103,10 @@ class AudioFile:
             if self._file.tell() != start:
                 self._file.seek(start)
             # Shape [n, channels]; always two dimensions, so that mono is no special case.
-            samples = self._file.read(stop - start, dtype="float32", always_2d=True)
+            samples = _read(self._file, stop - start)
         if not len(samples):
             raise AudioError(self.path, "is empty (no samples)")
-        if not np.isfinite(samples).all():
-            raise AudioError(self.path, "holds samples that are not finite numbers")
+        require_numbers(samples, self.path)
         return Recording(np.ascontiguousarray(samples.T), self.sample_rate)
 
 
@@ -106,8 +123,9 @@ def opening(path: Path | str, content: bytes | None = None) -> Iterator[AudioFil
     elif not content:
         raise AudioError(path, "is empty (0 bytes)")
     with _decoding(path):
-        file = soundfile.SoundFile(path if content is None else io.BytesIO(content))
+        file = soundfile.SoundFile(path if content is None else _Bytes(content))
     with file:
+        require_rate(file.samplerate, path)
         yield AudioFile(path, file)
 
 
@@ -117,13 +135,47 @@ def read(path: Path | str, content: bytes | None = None) -> Recording:
         return file.part(0, max(1, file.frames))
 
 
+def _read(file: soundfile.SoundFile, frames: int) -> Samples:
+    """So many frames, or those that there are. Output: [n, channels] float32.
+
+    In pieces, since a header may promise more than any memory holds.
+    """
+    parts: list[Samples] = []
+    while frames > 0:
+        part = file.read(min(frames, _PIECE // file.channels), dtype="float32", always_2d=True)
+        if not len(part):
+            break
+        parts.append(part)
+        frames -= len(part)
+    if len(parts) == 1:
+        (only,) = parts
+        return only
+    return np.concatenate(parts) if parts else np.empty((0, file.channels), np.float32)
+
+
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     try:
         yield
-    except soundfile.LibsndfileError as error:
-        detail = str(error.error_string).rstrip(".")
+    except (soundfile.SoundFileError, ValueError) as error:
+        detail = str(getattr(error, "error_string", error)).rstrip(".")
         raise AudioError(path, f"cannot be decoded as audio: {detail}") from None
+
+
+def require_rate(sample_rate: int, path: Path) -> None:
+    """Raise AudioError for a sample rate (Hz) that no recording has."""
+    if not RATES[0] <= sample_rate <= RATES[1]:
+        raise AudioError(
+            path, f"has a sample rate of {sample_rate} Hz; {RATES[0]} to {RATES[1]} are accepted"
+        )
+
+
+def require_numbers(samples: Samples, path: Path) -> None:
+    """Raise AudioError unless every sample can be computed with."""
+    if not np.isfinite(samples).all():
+        raise AudioError(path, "holds samples that are not finite numbers")
+    if (peak := max(float(samples.max()), -float(samples.min()))) > LOUDEST:
+        raise AudioError(path, f"holds samples of {peak:.0e} times full scale")
 
 
 def require_file(path: Path) -> None:
@@ -146,9 +198,11 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
 
 def mono(recording: Recording) -> Samples:
     """Mean of the channels. Output: [n] float32."""
-    if len(recording.samples) == 1:
-        return recording.samples[0]
-    mixed: Samples = recording.samples.mean(0, dtype=np.float32)
+    mixed: Samples = (
+        recording.samples[0]
+        if len(recording.samples) == 1
+        else recording.samples.mean(0, dtype=np.float32)
+    )
     return mixed
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import types
@@ -13,18 +14,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import yaml
 from pydantic.fields import FieldInfo
 from tqdm import tqdm
 
 from audiostyle.config import Config
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.untrusted import yaml_value
 
 C = TypeVar("C", bound=Config)
 T = TypeVar("T")
 
 # Seconds between progress lines where there is no terminal to draw a bar on.
 LOG_INTERVAL = 15.0
+
+# Control characters, and those that turn the direction of writing or break lines.
+_STEERING = re.compile(
+    r"\n(?!  )|[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+    r"|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 
 ERROR_FILE = "AUDIOSTYLE_ERROR_FILE"
 
@@ -43,13 +50,13 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except AudiostyleError as error:
-            click.echo(f"{ctx.info_name}: {error}", err=True)
+            click.echo(f"{ctx.info_name}: {shown(error)}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             sys.exit(130)
         except OSError as error:
             # A full disk, a folder that cannot be written: the system's words name the file.
-            click.echo(f"{ctx.info_name}: {error}", err=True)
+            click.echo(f"{ctx.info_name}: {shown(error)}", err=True)
             sys.exit(1)
 
 
@@ -57,6 +64,14 @@ class Group(click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+
+def shown(text: object) -> str:
+    """A text, or an error, as a terminal may have it: names in it can hold anything.
+
+    Line breaks stay before the rows of a list; what else would steer a terminal is spelt out.
+    """
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], str(text))
 
 
 def config_options(cls: type[Config]) -> Callable[[Callable[..., T]], Callable[..., T]]:
@@ -96,9 +111,19 @@ def config_from(cls: type[C], options: dict[str, Any]) -> C:
         inner = values
         for parent in parents:
             inner = inner.setdefault(parent, {})
-        # YAML, so that numbers, lists and true or false are written as in a configuration file.
-        inner[name] = yaml.safe_load(text)
+        inner[name] = option_value(name, text)
     return cls.parse(values, path or "options")
+
+
+def option_value(name: str, text: str) -> Any:
+    """A setting that was given as an option. Raises InputError naming it.
+
+    YAML, so that numbers, lists and true or false are written as in a configuration file.
+    """
+    try:
+        return yaml_value(text)
+    except ValueError as error:
+        raise InputError(f"options: {name}: is not YAML: {error} (got {text!r:.80})") from None
 
 
 def _fields(
@@ -154,7 +179,7 @@ def task() -> Iterator[None]:
     try:
         yield
     except AudiostyleError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {shown(error)}", err=True)
         if path := os.environ.get(ERROR_FILE):
             told = {"message": str(error), "exit_code": error.exit_code}
             Path(path).write_text(json.dumps(told), encoding="utf-8")

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from audiostyle.errors import InputError
+from audiostyle.untrusted import yaml_value
 
 
 class Config(BaseModel):
@@ -34,12 +34,11 @@ class Config(BaseModel):
     def load(cls, path: Path | str) -> Self:
         """Read the configuration from a YAML (or JSON) file. Raises InputError naming the file."""
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            values = yaml_value(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            detail = " ".join(str(error).split())
-            raise InputError(f"{path}: is not YAML: {detail}") from None
+        except ValueError as error:
+            raise InputError(f"{path}: is not YAML: {error}") from None
         return cls.parse({} if values is None else values, path)
 
     def plain(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ optimised; representation and normalisation are part of the model and travel wit
 """
 
 import json
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch.nn import functional
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError, InputError
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
+from audiostyle.untrusted import json_value
 
 TAPS = ("conv1", "conv2", "conv3", "conv4")
 
@@ -195,25 +197,46 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     """
     path = folder / "network.json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_value(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ArtifactError(path, f"cannot be read: {error}") from None
     description = _Description.parse(values, path)
-    model = Classifier(description.network, description.spectrogram, description.class_names)
     path = folder / "weights.safetensors"
     try:
         weights = safetensors.torch.load_file(path, device="cpu")
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise ArtifactError(path, f"is not safetensors: {error}") from None
+    _require_size(description, weights, folder)
+    try:
+        model = Classifier(description.network, description.spectrogram, description.class_names)
+    except InputError as error:
+        raise ArtifactError(folder / "network.json", str(error)) from None
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise ArtifactError(path, f"does not fit network.json: {detail}") from None
-    bad = [n for n, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
+    bad = [n for n, v in model.state_dict().items() if not v.isfinite().all()]
     if bad:
         raise ArtifactError(path, f"holds values that are not finite in {', '.join(bad)}")
     return model.eval().to(device)
+
+
+def _require_size(description: _Description, weights: dict[str, Tensor], folder: Path) -> None:
+    """Refuse a network that is larger than its weights, before memory is taken for it."""
+    network, wide = description.network, (1, *description.network.channels)
+    linear = network.representation == "linear"
+    bands = description.spectrogram.bins if linear else network.bands
+    for _ in TAPS[1:]:
+        bands = -(-bands // 2)
+    size = 2 * network.channels[-1] * bands * len(description.class_names)
+    size += sum(before * after * (25 if before == 1 else 9) for before, after in pairwise(wide))
+    there = sum(math.prod(value.shape) for value in weights.values())
+    if size > there:
+        raise ArtifactError(
+            folder / "weights.safetensors",
+            f"does not fit network.json: that needs {size} weights or more, {there} are there",
+        )
 
 
 def device_of(choice: str = "auto") -> torch.device:

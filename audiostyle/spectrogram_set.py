@@ -127,13 +127,18 @@ class SpectrogramSet:
                 magnitude = safetensors.torch.load_file(path)["magnitude"]
             except (KeyError, safetensors.SafetensorError) as error:
                 raise ArtifactError(path, f"holds no magnitudes: {error}") from None
-            if magnitude.ndim != 3 or magnitude.shape[1] != self.spectrogram.bins:
+            wanted = (self.spectrogram.bins, self.spectrogram.clip_frames)
+            if magnitude.dtype != torch.float32 or magnitude.shape[1:] != wanted:
                 raise ArtifactError(
                     path,
-                    f"magnitude has shape {list(magnitude.shape)};"
-                    f" [clips, {self.spectrogram.bins}, frames] is needed",
+                    f"magnitude is {magnitude.dtype} of shape {list(magnitude.shape)};"
+                    f" float32 of [clips, {wanted[0]}, {wanted[1]}] is needed",
                 )
+            if not magnitude.isfinite().all():
+                raise ArtifactError(path, "holds magnitudes that are not finite")
             seen += len(magnitude)
+            if not len(magnitude) or seen > len(self.clips):
+                raise ArtifactError(path, f"holds not as many clips as clips.jsonl: {seen}")
             number += 1
             yield magnitude
 
@@ -142,11 +147,9 @@ def read(folder: Path | str) -> SpectrogramSet:
     """Open a spectrogram set. Raises ArtifactError where it is none, or damaged."""
     artifact = artifacts.opening(folder, artifacts.SPECTROGRAM_SET)
     path = artifact.path("clips.jsonl")
-    try:
-        clips = tuple(Clip(**row) for row in artifacts.read_table(path))
-    except TypeError as error:
-        raise ArtifactError(path, f"has a row that is no clip: {error}") from None
+    clips = artifacts.read_rows(path, Clip)
     config = SpectrogramConfig.parse(artifact.config.get("spectrogram"), folder)
+    artifact.table("data")
     return SpectrogramSet(artifact, config, clips)
 
 

@@ -8,6 +8,7 @@ AWS_ENDPOINT_URL, which boto3 reads itself, as it does credentials and region.
 import contextlib
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from audiostyle.addresses import require_no_secret
 from audiostyle.errors import AudiostyleError, InputError
 
 # Attempts of one request: botocore waits up to 1, 2 and 4 s in between. That rides out a busy
@@ -60,8 +62,14 @@ class Store(Protocol):
     def put(self, key: str, content: bytes, *, absent: bool = False) -> bool:
         """Write a whole object. absent: only where there is none; tells whether it was written."""
 
+    def put_file(self, key: str, path: Path) -> None:
+        """Write a whole object from a file, which must not be written to afterwards."""
+
     def size(self, key: str) -> int | None:
         """The object's size in bytes; None where there is none."""
+
+    def tag(self, key: str) -> str | None:
+        """A text that changes when the object does; None where there is none."""
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """The objects whose keys begin with `prefix`, sorted by key."""
@@ -75,7 +83,7 @@ class Store(Protocol):
 
 def open_store(uri: str | Path) -> Store:
     """The store at a URI: `s3://bucket/prefix`, `file:///folder`, or a plain path."""
-    parts = urlsplit(str(uri))
+    parts = urlsplit(require_no_secret("store", str(uri)))
     if parts.scheme == "s3":
         if not parts.netloc:
             raise InputError(f"{uri}: names no bucket; s3://bucket/prefix is needed")
@@ -153,10 +161,36 @@ class FileStore:
         temporary.replace(path)
         return True
 
+    def put_file(self, key: str, path: Path) -> None:
+        """See Store. On the disk before it gets its name, which so stands for a whole file."""
+        target = self.folder / checked(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            try:
+                temporary.hardlink_to(path)
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                    raise
+                shutil.copyfile(path, temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(target)
+            synced(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
     def size(self, key: str) -> int | None:
         """See Store."""
         try:
             return (self.folder / checked(key)).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def tag(self, key: str) -> str | None:
+        """See Store."""
+        try:
+            return _tag((self.folder / checked(key)).stat())
         except FileNotFoundError:
             return None
 
@@ -196,5 +230,18 @@ class FileStore:
         with file:
             status = os.fstat(file.fileno())
             file.seek(start)
-            tag = f"{status.st_size}-{status.st_mtime_ns}"
-            yield Stream(status.st_size, tag, iter(lambda: file.read(CHUNK), b""))
+            yield Stream(status.st_size, _tag(status), iter(lambda: file.read(CHUNK), b""))
+
+
+def synced(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can say so."""
+    with contextlib.suppress(OSError):  # some file systems have no such thing for folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _tag(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from audiostyle.errors import AudiostyleError, InputError
@@ -68,6 +69,17 @@ class S3Store:
                     return False
                 raise
         return True
+
+    def put_file(self, key: str, path: Path) -> None:
+        """See Store. Read as it is sent, not into memory; an object holds 5 GB at most."""
+        with self._told(key), path.open("rb") as file:
+            self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=file)
+
+    def tag(self, key: str) -> str | None:
+        """See Store."""
+        with self._told(key):
+            found = self._if_there("head_object", key)
+            return None if found is None else str(found["ETag"])
 
     def size(self, key: str) -> int | None:
         """See Store."""

@@ -1,56 +1,89 @@
 """The stylised set: spectrograms to reconstruct, written by stylize, read by reconstruct.
 
-`items.jsonl` has a row an item; `items/ID.safetensors` holds `magnitude` and `phase`
-[channels, bins, frames] float32 (phase in radians: the content's, a hint); `audio/ID-ROLE.flac`
-are the recordings that went in, so that the set can be heard and measured wherever it is taken.
+`items.jsonl` has a row an item. `items/ID-NNNNN.safetensors`, in order, hold `magnitude` and
+`phase` [channels, bins, frames] float32 (phase in radians: the content's, a hint), so that an item
+of any length is written and read in constant memory. `audio/` has the recordings that went in, one
+file each however many items share it, so that the set can be heard and measured wherever it is
+taken.
 """
 
+import re
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import safetensors
 import safetensors.torch
+import torch
+from pydantic import Field
 from torch import Tensor
 
-from audiostyle import artifacts, audio
-from audiostyle.audio import Recording
+from audiostyle import artifacts
 from audiostyle.errors import ArtifactError
 from audiostyle.spectrogram import SpectrogramConfig
 
 ROLES = ("content", "style", "target")
+# Frames in a shard: 24 s at the defaults, 17 MB of stereo.
+SHARD_FRAMES = 1024
 
 
 @dataclass(frozen=True)
 class Item:
-    """One stylised recording. sample_rate (Hz), samples, channels and rms are the content's."""
+    """One stylised recording. sample_rate (Hz), samples, channels and rms are the content's.
 
-    id: str
-    sample_rate: int
-    samples: int
-    channels: int
-    rms: float
+    sources: role to the name that the recording had; audio: role to its path in the set.
+    losses: term to its values, step by step. error: what stopped the item early, or "".
+    """
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
+    sample_rate: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1)]
+    channels: Annotated[int, Field(ge=1, le=1024)]
+    rms: Annotated[float, Field(ge=0)]
+    frames: Annotated[int, Field(ge=1)]
+    shards: Annotated[int, Field(ge=1)]
     sources: dict[str, str]
+    audio: dict[str, str]
     settings: dict[str, Any]
     losses: dict[str, list[float]] = field(default_factory=dict)
-
-    def audio_name(self, role: str) -> str:
-        """Relative path of the recording that went in as content, style or target."""
-        return f"audio/{self.id}-{role}.flac"
+    error: str = ""
 
 
-def save_item(folder: Path, item: Item, magnitude: Tensor, phase: Tensor) -> None:
-    """Write an item's spectrogram into the folder of a set that is being written."""
+def save_shards(folder: Path, id: str, blocks: Iterable[tuple[Tensor, Tensor]]) -> int:
+    """Write magnitude and phase that come in blocks [channels, bins, n]; returns how many files."""
     (folder / "items").mkdir(exist_ok=True)
-    tensors = {"magnitude": magnitude.contiguous(), "phase": phase.contiguous()}
-    safetensors.torch.save_file(tensors, folder / "items" / f"{item.id}.safetensors")
+    shards = 0
+
+    def save(parts: list[Tensor]) -> None:
+        nonlocal shards
+        tensors = {"magnitude": parts[0].contiguous(), "phase": parts[1].contiguous()}
+        safetensors.torch.save_file(tensors, folder / _shard(id, shards))
+        shards += 1
+
+    held: list[Tensor] = []
+    for block in blocks:
+        parts = zip(held, block, strict=True) if held else ()
+        held = [torch.cat(pair, 2) for pair in parts] or list(block)
+        while held[0].shape[2] >= SHARD_FRAMES:
+            save([part[..., :SHARD_FRAMES] for part in held])
+            held = [part[..., SHARD_FRAMES:] for part in held]
+    if held and held[0].shape[2]:
+        save(held)
+    return shards
 
 
-def save_audio(folder: Path, item: Item, role: str, recording: Recording) -> None:
-    """Keep a recording that went in. Float recordings beyond full scale are scaled down to it."""
-    samples = recording.samples / max(1.0, float(np.abs(recording.samples).max()))
-    audio.write(folder / item.audio_name(role), samples, recording.sample_rate)
+def save_audio(folder: Path, recording: Path, digest: str) -> str:
+    """Keep a recording that went in; returns its path in the set. digest: the file's SHA-256."""
+    # The name stays recognisable, whatever the file is called.
+    stem = re.sub(r"[^a-z0-9]+", "-", recording.stem.lower()).strip("-")[:40] or "audio"
+    suffix = re.sub(r"[^a-z0-9.]", "", recording.suffix.lower())
+    path = folder / "audio" / digest[:16] / f"{stem}{suffix}"
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        shutil.copyfile(recording, path)
+    return next(path.parent.iterdir()).relative_to(folder).as_posix()
 
 
 def save_items(folder: Path, items: list[Item]) -> None:
@@ -66,35 +99,72 @@ class StylizedSet:
     spectrogram: SpectrogramConfig
     items: tuple[Item, ...]
 
-    def load(self, item: Item) -> tuple[Tensor, Tensor]:
-        """Magnitude and phase of an item, each [channels, bins, frames] float32."""
-        path = self.artifact.path(f"items/{item.id}.safetensors")
-        try:
-            tensors = safetensors.torch.load_file(path)
-            magnitude, phase = tensors["magnitude"], tensors["phase"]
-        except (KeyError, safetensors.SafetensorError) as error:
-            raise ArtifactError(path, f"holds no magnitude and phase: {error}") from None
-        shape = (item.channels, self.spectrogram.bins)
-        if magnitude.ndim != 3 or magnitude.shape[:2] != shape or magnitude.shape != phase.shape:
+    def blocks(self, item: Item) -> Iterator[tuple[Tensor, Tensor]]:
+        """Magnitude and phase of an item in order, each [channels, bins, some frames] float32.
+
+        Raises ArtifactError naming the file that does not hold what the item says.
+        """
+        frames = 0
+        wanted = (item.channels, self.spectrogram.bins)
+        for number in range(item.shards):
+            path = self.artifact.path(_shard(item.id, number))
+            try:
+                tensors = safetensors.torch.load_file(path)
+                magnitude, phase = tensors["magnitude"], tensors["phase"]
+            except (KeyError, safetensors.SafetensorError) as error:
+                raise ArtifactError(path, f"holds no magnitude and phase: {error}") from None
+            shape = tuple(magnitude.shape)
+            if not all(t.dtype == torch.float32 and t.isfinite().all() for t in (magnitude, phase)):
+                raise ArtifactError(path, "magnitude and phase are not finite numbers in float32")
+            if magnitude.numel() and magnitude.min() < 0:
+                raise ArtifactError(path, "holds magnitudes below zero")
+            if len(shape) != 3 or shape[:2] != wanted or magnitude.shape != phase.shape:
+                raise ArtifactError(
+                    path,
+                    f"magnitude has shape {list(shape)};"
+                    f" [{wanted[0]}, {wanted[1]}, frames] is needed",
+                )
+            frames += shape[2]
+            yield magnitude, phase
+        if frames != item.frames:
             raise ArtifactError(
-                path,
-                f"magnitude has shape {list(magnitude.shape)};"
-                f" [{shape[0]}, {shape[1]}, frames] is needed",
+                self.artifact.folder, f"item {item.id} has {frames} frames of {item.frames}"
             )
-        return magnitude, phase
 
     def audio_path(self, item: Item, role: str) -> Path:
         """Path of the recording that went in as content, style or target."""
-        return self.artifact.path(item.audio_name(role))
+        return self.artifact.path(item.audio[role])
 
 
 def read(folder: Path | str) -> StylizedSet:
     """Open a stylised set. Raises ArtifactError where it is none, or damaged."""
     artifact = artifacts.opening(folder, artifacts.STYLIZED_SET)
     path = artifact.path("items.jsonl")
-    try:
-        items = tuple(Item(**row) for row in artifacts.read_table(path))
-    except TypeError as error:
-        raise ArtifactError(path, f"has a row that is no item: {error}") from None
+    items = artifacts.read_rows(path, Item)
     config = SpectrogramConfig.parse(artifact.config.get("spectrogram"), folder)
+    for item in items:
+        _check(item, artifact, config, path)
     return StylizedSet(artifact, config, items)
+
+
+def _check(item: Item, artifact: artifacts.Artifact, config: SpectrogramConfig, path: Path) -> None:
+    """Raise ArtifactError where an item's parts contradict each other."""
+    seconds = item.samples / item.sample_rate
+    # Where both ends are rounded they differ by a frame; who says 1e12 samples means harm.
+    spare = (config.n_fft + 2 * config.hop_length) / config.sample_rate + 1 / item.sample_rate
+    if abs(seconds - item.frames * config.hop_length / config.sample_rate) > spare:
+        raise ArtifactError(
+            path, f"item {item.id} has {item.samples} samples, too many or few for its frames"
+        )
+    if not {"content", "style"} <= item.sources.keys() <= set(ROLES):
+        raise ArtifactError(path, f"item {item.id} has the sources {sorted(item.sources)}")
+    if item.audio.keys() != item.sources.keys():
+        raise ArtifactError(path, f"item {item.id} has the audio {sorted(item.audio)}")
+    for name in item.audio.values():
+        artifact.path(name)
+    for number in range(min(item.shards, item.frames)):
+        artifact.path(_shard(item.id, number))
+
+
+def _shard(id: str, number: int) -> str:
+    return f"items/{id}-{number:05d}.safetensors"

@@ -1,25 +1,26 @@
 """The reconstruct stage: stylised spectrograms in, recordings and a report page out."""
 
-import json
 import logging
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
-from torch import Tensor
 
 from audiostyle import artifacts, audio, stylized_set
-from audiostyle.audio import Recording, Samples, Subtype
+from audiostyle.audio import Samples, Subtype
+from audiostyle.audio_stream import resampled, writing
 from audiostyle.command import progress
 from audiostyle.config import Config
-from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.stylized_set import StylizedSet
+from audiostyle.training_metrics import read_metrics
 from components.reconstruct.measures import measures
-from components.reconstruct.phase import griffin_lim
+from components.reconstruct.phase import stream
 from components.reconstruct.report import Item, Training, headline_metrics, write_report
+from components.reconstruct.spool import at_rate, exactly, spooled
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +54,15 @@ def reconstruct(
     config: ReconstructConfig,
     classifier: Path | str | None = None,
     registration: dict[str, Any] | None = None,
+    *,
+    report: bool = True,
 ) -> dict[str, float]:
     """Write the audio set of a stylised set: `ID.wav` a file, `items.jsonl`, `report.html`.
 
     classifier: the artifact whose training is to be told on the page. registration: what the
-    registry says of it (name, version, verdict, reason). Returns the report's headline figures.
-    Each file has the content's sample rate, channels, length and level, and is never clipped.
+    registry says of it (name, version, verdict, reason). report: whether to make the page.
+    Returns the report's headline figures. Each file has the content's sample rate, channels,
+    length and level, and is never clipped.
     """
     audio.check_writable(f"out.{config.format}", config.subtype)
     made = stylized_set.read(stylized)
@@ -68,49 +72,70 @@ def reconstruct(
     about = {"reconstruct": config.plain(), "stylized": made.artifact.config}
     with artifacts.writing(out, artifacts.AUDIO_SET, about) as folder:
         for item in progress(made.items, "reconstruct", len(made.items)):
-            result = _asked(Recording(_samples(made, item, config), item.sample_rate), config)
             path = folder / f"{item.id}.{config.format}"
-            audio.write(
-                path,
-                result.samples,
-                result.sample_rate,
-                subtype=config.subtype,
-                tags=_tags(item, config),
-            )
+            _make(made, item, config, path)
             sources = {role: made.audio_path(item, role) for role in item.sources}
-            decoded = {role: audio.read(source) for role, source in sources.items()}
-            figures = measures(result, decoded["content"], decoded.get("target"))
+            figures = {}
+            if "target" in sources:
+                heard = (audio.read(file) for file in (path, sources["content"], sources["target"]))
+                figures = measures(*heard)
             items.append(
                 Item(item.id, {**sources, "result": path}, figures, item.losses, item.settings)
             )
             rows.append({"id": item.id, "file": path.name, "sources": item.sources, **figures})
         artifacts.write_table(folder / "items.jsonl", rows)
-        model = dict(made.artifact.config.get("model") or {})
-        write_report(folder, items, training, title=config.title, model=model)
-    log.info("reconstruct: %d recordings, %s", len(items), Path(out) / "report.html")
+        if report:
+            model = made.artifact.table("model")
+            write_report(folder, items, training, title=config.title, model=model)
+    log.info("reconstruct: %d recordings, %s", len(items), out)
     return headline_metrics(items, training)
 
 
-def _samples(made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig) -> Samples:
-    """Waveform of an item at the content's rate, length and level. Output: [channels, n]."""
-    magnitude, phase = made.load(item)
-    samples = _invert(magnitude, phase, made.spectrogram, config)
-    recording = audio.resample(Recording(samples, made.spectrogram.sample_rate), item.sample_rate)
-    exact = recording.samples[:, : item.samples]
-    # Two roundings, of the working length and of the resampler, can cost a sample at the end.
-    exact = np.pad(exact, ((0, 0), (0, item.samples - exact.shape[1])))
-    return level(exact, item.rms)
+def _make(
+    made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig, path: Path
+) -> None:
+    """Write an item's sound, a block at a time: memory does not grow with its length."""
+    working = made.spectrogram.sample_rate
+    sound = _sound(made, item, config)
+    exact = exactly(resampled(sound, working, item.sample_rate), item.samples)
+    mono = config.channels == "mono"
+    channels = 1 if mono else item.channels
+    rate = config.sample_rate or item.sample_rate
+    with spooled(exact, item.sample_rate, item.channels, path.parent) as spool:
+        gain = level(spool.facts.rms, spool.facts.peak, item.rms)
+        asked = at_rate(spool, gain, rate, mono=mono)
+        with (
+            spooled(asked, rate, channels, path.parent) as ready,
+            writing(
+                path, rate, channels, subtype=config.subtype, tags=_tags(item, config)
+            ) as write,
+        ):
+            # Resampling overshoots between the samples that the level was set by.
+            for part in ready.parts(1 / max(1.0, ready.facts.peak)):
+                write(part)
 
 
-def _asked(recording: Recording, config: ReconstructConfig) -> Recording:
-    """The recording at the sample rate and channel count that the settings ask for."""
-    if config.channels == "mono":
-        recording = Recording(audio.mono(recording)[None], recording.sample_rate)
-    if config.sample_rate:
-        recording = audio.resample(recording, config.sample_rate)
-    # Resampling overshoots between the samples that the level was set by.
-    over = max(1.0, float(np.abs(recording.samples).max()))
-    return Recording(recording.samples / np.float32(over), recording.sample_rate)
+def _sound(
+    made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig
+) -> Iterator[Samples]:
+    """Blocks of an item's waveform at the working rate, [channels, any n]."""
+    spectrogram = made.spectrogram
+    # As long as the content was at this rate, within what so many frames can mean.
+    wanted = round(item.samples * spectrogram.sample_rate / item.sample_rate)
+    low = spectrogram.hop_length * (item.frames - 1)
+    blocks = stream(
+        made.blocks(item),
+        n_iter=config.iterations,
+        hop_length=spectrogram.hop_length,
+        n_fft=spectrogram.n_fft,
+        window=spectrogram.window,
+        momentum=config.momentum,
+        init=config.init,
+        length=min(max(wanted, low), low + spectrogram.hop_length - 1),
+        seed=config.seed,
+    )
+    for block in blocks:
+        yield np.asarray(block, np.float32)
 
 
 def _tags(item: stylized_set.Item, config: ReconstructConfig) -> dict[audio.Tag, str]:
@@ -125,36 +150,15 @@ def _tags(item: stylized_set.Item, config: ReconstructConfig) -> dict[audio.Tag,
     }
 
 
-def _invert(
-    magnitude: Tensor, phase: Tensor, spectrogram: SpectrogramConfig, config: ReconstructConfig
-) -> Samples:
-    samples = griffin_lim(
-        magnitude,
-        n_iter=config.iterations,
-        hop_length=spectrogram.hop_length,
-        n_fft=spectrogram.n_fft,
-        window=spectrogram.window,
-        momentum=config.momentum,
-        init=config.init,
-        phase=phase,
-        seed=config.seed,
-    )
-    return np.asarray(samples, np.float32)
-
-
-def level(samples: Samples, rms: float) -> Samples:
-    """Scale to a root mean square level, or as near to it as a peak of -1 dBFS allows."""
-    own = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    peak = float(np.abs(samples).max())
-    if own == 0:
-        return samples
-    return samples * np.float32(min(rms / own, PEAK / peak))
+def level(rms: float, peak: float, wanted: float) -> float:
+    """The gain to a root mean square level, or to as near as a peak of -1 dBFS allows."""
+    return min(wanted / rms, PEAK / peak) if rms else 1.0
 
 
 def read_training(classifier: Path | str, registration: dict[str, Any]) -> Training:
     """What the report says of a classifier artifact and its registration."""
     opened = artifacts.opening(classifier, artifacts.CLASSIFIER)
-    metrics = json.loads(opened.path("metrics.json").read_text(encoding="utf-8"))
+    metrics = read_metrics(opened)
     test = metrics["test"]
     return Training(
         history=[{k: v for k, v in row.items() if k != "seconds"} for row in metrics["history"]],
@@ -168,7 +172,7 @@ def read_training(classifier: Path | str, registration: dict[str, Any]) -> Train
         verdict={k: v for k, v in registration.items() if k not in ("name", "version")},
         model={
             **{k: registration[k] for k in ("name", "version") if k in registration},
-            "data": (opened.config.get("data") or {}).get("data", {}).get("name", ""),
+            "data": str(opened.table("data", "data").get("name", "")),
             "clips": ", ".join(f"{n} {split}" for split, n in metrics["clips"].items()),
         },
     )

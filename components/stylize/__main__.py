@@ -6,26 +6,34 @@ from typing import Any
 import click
 
 from audiostyle.command import Command, config_from, config_options, log_to_stderr
+from audiostyle.errors import AudiostyleError
+from components.stylize.config import StylizeConfig
 from components.stylize.pairs import read_pairs
 from components.stylize.stylize import stylize
-from components.stylize.transfer import StylizeConfig
 
 
 @click.command(cls=Command)
 @click.option(
-    "--pairs",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="CSV: id,content,style[,target].",
+    "--pairs", required=True, metavar="CSV", help="id,content,style[,target]; a file or s3://."
 )
 @click.option("--classifier", required=True, type=click.Path(path_type=Path), help="Classifier.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Stylised set.")
 @click.option("--model-name", default="", help="What to call the classifier, e.g. its version.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder for what an interrupted run has finished. [default: beside OUT]",
+)
 @config_options(StylizeConfig)
-def main(pairs: Path, classifier: Path, out: Path, model_name: str, **options: Any) -> None:
+def main(
+    pairs: str, classifier: Path, out: Path, model_name: str, work: Path | None, **options: Any
+) -> None:
     """Stylise pairs of recordings: the content of one, the style of the other."""
     log_to_stderr()
-    stylize(read_pairs(pairs), classifier, out, config_from(StylizeConfig, options), model_name)
+    config = config_from(StylizeConfig, options)
+    errors = stylize(read_pairs(pairs), classifier, out, config, model_name, work)
+    if errors:
+        raise AudiostyleError("; ".join(errors))
 
 
 if __name__ == "__main__":

@@ -11,23 +11,32 @@ def stylize(
     config: dict = {},  # noqa: B006, kfp reads the default from the signature
     model_name: str = "",
     pairs_version: str = "",
+    shard: int = 0,
+    shards: int = 1,
+    work: str = "",
 ) -> None:
     """Stylise pairs of recordings: the content of one, the style of the other.
 
     Args:
         classifier: The classifier whose activations are matched.
         stylized: The stylised set.
-        pairs: CSV with the columns id, content, style and optionally target.
+        pairs: CSV with the columns id, content, style and optionally target; a file or s3://.
         config: Settings of the stage; the defaults are used for what is not there.
         model_name: What to call the classifier, e.g. its registry URI.
         pairs_version: Anything that changes when the pairs do, so that the cache is missed then.
+        shard: Number of the task, from 0, of those among which the pairs are dealt.
+        shards: How many tasks these are.
+        work: Folder, not an output, in which an interrupted task leaves what it has finished.
     """
     from audiostyle.command import task
-    from components.stylize.pairs import read_pairs
+    from components.stylize.config import StylizeConfig
+    from components.stylize.pairs import read_pairs, shard_of
     from components.stylize.stylize import stylize
-    from components.stylize.transfer import StylizeConfig
 
     with task():
         settings = StylizeConfig.parse(config, "config of stylize")
-        stylize(read_pairs(pairs), classifier.path, stylized.path, settings, model_name)
+        chosen = shard_of(read_pairs(pairs), shard, shards)
+        stylized.metadata["errors"] = stylize(
+            chosen, classifier.path, stylized.path, settings, model_name, work or None
+        )
         stylized.metadata["pairs_version"] = pairs_version

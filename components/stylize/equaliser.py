@@ -18,26 +18,27 @@ _F_MIN = 40.0
 _LIMIT_DB = 30.0
 
 
-def equalise(content: Tensor, style: Tensor, config: SpectrogramConfig) -> Tensor:
-    """The content's magnitudes under the style's mean spectrum.
+def equalise(magnitude: Tensor, own: Tensor, style: Tensor, config: SpectrogramConfig) -> Tensor:
+    """Magnitudes under the style's mean spectrum.
 
-    content: [bins, frames], style: [bins, frames'], linear. Output: as content.
+    magnitude: [batch, bins, frames], linear. own, style: [batch, bins], mean power spectra: of the
+    recording that each is from, and of the style, at whatever level. Output: as magnitude.
     """
     top = 0.45 * config.sample_rate
-    bank = filterbank(config, "mel", _BANDS, _F_MIN, top).to(content.device)
+    bank = filterbank(config, "mel", _BANDS, _F_MIN, top).to(magnitude.device)
     # Levels aside: both spectra are shares of their own power. The floor, 100 dB down, is silence.
-    power = [(bank @ x.square()).mean(1) for x in (content, style)]
-    share = [p / p.sum() + 1e-10 for p in power]
-    gain = 0.5 * (share[1] / share[0]).log()  # nepers of magnitude
+    bands = [power @ bank.T for power in (own, style)]  # [batch, bands]
+    shared = [power / power.sum(1, keepdim=True) + 1e-10 for power in bands]
+    gain = 0.5 * (shared[1] / shared[0]).log()  # nepers of magnitude
     edge = _SMOOTHING // 2
-    padded = functional.pad(gain[None, None], (edge, edge), mode="replicate")
+    padded = functional.pad(gain[:, None], (edge, edge), mode="replicate")
     limit = _LIMIT_DB * 0.1151293  # dB to nepers of magnitude
-    gain = functional.avg_pool1d(padded, _SMOOTHING, 1)[0, 0].clamp(-limit, limit)
+    gain = functional.avg_pool1d(padded, _SMOOTHING, 1)[:, 0].clamp(-limit, limit)
     # Between the bands' centres the gain is interpolated, beyond the outer ones it stays.
-    shares = bank / bank.amax(1, keepdim=True)
-    shares = shares / shares.sum(0).clamp_min(1e-9)
-    covered = shares.sum(0) > 0.5
-    curve = gain @ shares
+    weights = bank / bank.amax(1, keepdim=True)
+    weights = weights / weights.sum(0).clamp_min(1e-9)
+    covered = weights.sum(0) > 0.5
+    curve = gain @ weights  # [batch, bins]
     first, last = covered.nonzero()[[0, -1], 0]
-    curve[:first], curve[last + 1 :] = curve[first], curve[last]
-    return content * curve.exp()[:, None]
+    curve[:, :first], curve[:, last + 1 :] = curve[:, first, None], curve[:, last, None]
+    return magnitude * curve.exp()[:, :, None]

@@ -1,27 +1,33 @@
 """The manifest of pairs: which content takes which style."""
 
 import csv
+import io
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from audiostyle.errors import InputError
+from audiostyle.store import open_store
 
 COLUMNS = ("id", "content", "style")
 # An id becomes a file name on any system: no separators, no leading dot or dash, no wild cards.
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Recordings to take content and style from; target is what an ideal transfer would give."""
+    """Recordings to take content and style from; target is what an ideal transfer would give.
+
+    Each is a file, or the URI of an object (`s3://bucket/key`) as text.
+    """
 
     id: str
-    content: Path
-    style: Path
-    target: Path | None = None
+    content: Path | str
+    style: Path | str
+    target: Path | str | None = None
 
-    def recordings(self) -> dict[str, Path]:
+    def recordings(self) -> dict[str, Path | str]:
         """Role to path, of those that there are."""
         roles = {"content": self.content, "style": self.style, "target": self.target}
         return {role: path for role, path in roles.items() if path is not None}
@@ -30,12 +36,13 @@ class Pair:
 def read_pairs(manifest: Path | str) -> list[Pair]:
     """Read a CSV with the columns id, content, style and optionally target.
 
-    Relative paths are relative to the manifest. Checked whole: raises one InputError that names
-    every bad line and why.
+    manifest: a file, or `s3://bucket/key`. Relative paths are relative to it; a recording may be
+    `s3://bucket/key` anywhere. Checked whole: raises one InputError that names every bad line and
+    why.
     """
-    manifest = Path(manifest)
+    manifest = manifest if is_uri(manifest) else Path(manifest)
     try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
+        with io.StringIO(read_bytes(manifest).decode("utf-8-sig"), newline="") as file:
             reader = csv.DictReader(file, restkey="", strict=True)
             rows = list(reader)
             columns = list(reader.fieldnames or ())
@@ -59,14 +66,13 @@ def read_pairs(manifest: Path | str) -> list[Pair]:
             problems.append(f"line {line}: {'; '.join(found)}")
             continue
         seen[row["id"]] = line
-        root = manifest.parent
         target = row.get("target")
         pairs.append(
             Pair(
                 row["id"],
-                root / row["content"],
-                root / row["style"],
-                root / target if target else None,
+                beside(manifest, row["content"]),
+                beside(manifest, row["style"]),
+                beside(manifest, target) if target else None,
             )
         )
     if problems:
@@ -76,13 +82,57 @@ def read_pairs(manifest: Path | str) -> list[Pair]:
     return pairs
 
 
+def shard_of(pairs: list[Pair], index: int, count: int) -> list[Pair]:
+    """Every `count`-th pair from `index` on, which deals all pairs out among `count` tasks.
+
+    Neighbours, often of one length, go to different tasks. Raises InputError where the shard is
+    none of them, or has no pair.
+    """
+    if not 0 <= index < count:
+        raise InputError(f"shard: must be one of 0 to {count - 1} (got {index})")
+    if count > len(pairs):
+        raise InputError(f"shards: there are {len(pairs)} pairs, too few for {count} tasks")
+    return pairs[index::count]
+
+
+def is_uri(place: Path | str) -> bool:
+    """Whether a place is an object in a bucket."""
+    return isinstance(place, str) and place.startswith("s3://")
+
+
+def read_bytes(manifest: Path | str) -> bytes:
+    """All of a manifest. Raises OSError, or InputError for an object that is missing."""
+    if isinstance(manifest, Path):
+        return manifest.read_bytes()
+    folder, _, name = manifest.rpartition("/")
+    content = open_store(folder).get(name)
+    if content is None:
+        raise InputError(f"{manifest}: cannot be read: there is no such object")
+    return content
+
+
+def beside(manifest: Path | str, place: str) -> Path | str:
+    """A recording, whose relative path is relative to the manifest."""
+    if is_uri(place):
+        return place
+    if isinstance(manifest, Path):
+        return manifest.parent / place
+    if place.startswith("/"):
+        return Path(place)
+    bucket, _, folder = manifest.removeprefix("s3://").rpartition("/")[0].partition("/")
+    return f"s3://{bucket}/{posixpath.normpath(posixpath.join(folder, place))}"
+
+
 def _problems(row: dict[str, str], seen: dict[str, int]) -> list[str]:
     found = []
     if "" in row:
         found.append("has more fields than line 1 names")
     found += [f"{name} is empty" for name in COLUMNS if not row.get(name)]
+    for role in ("content", "style", "target"):
+        if any(ord(sign) < 32 for sign in row.get(role) or ""):
+            found.append(f"{role} {row[role]!r:.120} holds control characters")
     name = row.get("id") or ""
-    if name and not _ID.fullmatch(name):
+    if name and not SAFE_ID.fullmatch(name):
         found.append(
             f"id {name!r} is not a safe file name (letters, digits, '.', '_', '-'; at most 100)"
         )

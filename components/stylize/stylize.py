@@ -1,20 +1,31 @@
-"""The stylize stage: pairs of recordings and a classifier in, stylised spectrograms out."""
+"""The stylize stage: pairs of recordings and a classifier in, stylised spectrograms out.
+
+Three passes, each over blocks, so that memory does not grow with length: every recording is heard
+once and checked; windows of all contents are stylised in batches, which are kept as they finish;
+windows are cross-faded, shared among the channels, and written.
+"""
 
 import logging
+import math
 from collections.abc import Sequence
+from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from audiostyle import artifacts, audio, network, stylized_set
-from audiostyle.audio import Recording
-from audiostyle.network import Classifier
-from audiostyle.spectrogram import SpectrogramConfig, magnitude, stft
+from audiostyle import artifacts, stylized_set
+from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.stylized_set import Item
+from components.stylize.batches import Job, batches_of, stylise_windows
+from components.stylize.channels import stylised
+from components.stylize.config import StylizeConfig
+from components.stylize.fetch import fetched
+from components.stylize.kept import Kept
 from components.stylize.pairs import Pair
-from components.stylize.transfer import StylizeConfig, transfer
+from components.stylize.session import Session
+from components.stylize.spectra import Source
+from components.stylize.transfer import resolved
+from components.stylize.windows import cut
 
 log = logging.getLogger(__name__)
 
@@ -25,87 +36,112 @@ def stylize(
     out: Path | str,
     config: StylizeConfig,
     model_name: str = "",
-) -> None:
-    """Stylise every pair and write a stylised set.
+    work: Path | str | None = None,
+    *,
+    keep: bool = False,
+    session: Session | None = None,
+) -> list[str]:
+    """Stylise every pair and write a stylised set; returns what went wrong with single items.
 
     classifier: a classifier artifact. model_name: what to call it in the settings and on the
-    report page, e.g. its registry version. Every recording is checked before the first is worked
-    on; raises AudioError naming the file that is missing, empty, silent, corrupt or too short.
+    report page, e.g. its registry version. work: folder for what an interrupted call has
+    finished; the same call goes on from there. By default beside `out`. keep: leave that folder
+    for the caller to remove, once what he makes of the set is safe. session: what successive calls
+    with this classifier share.
+
+    Every recording is checked before the first is worked on; raises AudioError naming the file
+    that is missing, empty, silent, corrupt or too short. An item whose loss stops being finite is
+    written in its last good state; its error is recorded with it, and returned.
     """
-    opened = artifacts.opening(classifier, artifacts.CLASSIFIER)
-    model = network.load(opened.folder, network.device_of(config.device))
-    for pair in pairs:
-        for path in pair.recordings().values():
-            _sound(path, model.spectrogram)
+    session = session or Session(classifier)
+    opened = session.opened
+    method, styles = session.method(config)
+    model = method.model
+    chosen = {**config.plain(), **vars(resolved(method, config))}
     about = {
         "spectrogram": model.spectrogram.plain(),
-        "stylize": config.plain(),
+        "stylize": chosen,
         "model": {"name": model_name, "digest": opened.digest},
     }
-    items = []
-    with artifacts.writing(out, artifacts.STYLIZED_SET, about) as folder:
-        for number, pair in enumerate(pairs, 1):
-            items.append(_stylize_pair(pair, model, config, folder, model_name))
-            log.info(
-                "stylize: %d/%d %s, loss %.4g -> %.4g",
-                number,
-                len(pairs),
-                pair.id,
-                items[-1].losses["total"][0],
-                items[-1].losses["total"][-1],
-            )
-        stylized_set.save_items(folder, items)
+    folder = Path(work) if work else Path(out).parent / f".{Path(out).name}.work"
+    with fetched(pairs, folder) as local:
+        jobs = _jobs(local, config, model.spectrogram, session)
+        batches = batches_of(jobs, config.batch or (64 if method.device.type == "cuda" else 1))
+        done_by = [version("audiostyle"), chosen, opened.digest]
+        key = artifacts.digest_of([*done_by, batches, [job.plain() for job in jobs]])
+        kept = Kept(folder / key[:16])
+        stylise_windows(jobs, batches, method, config, kept, styles)
+        items = []
+        with artifacts.writing(out, artifacts.STYLIZED_SET, about) as made:
+            for job in jobs:
+                settings = {**chosen, "model": model_name}
+                items.append(_write(made, job, kept, model.spectrogram, settings))
+                _log(items[-1], len(items), len(jobs))
+            stylized_set.save_items(made, items)
+        if not keep:
+            kept.clear()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    return [item.error for item in items if item.error]
 
 
-def _stylize_pair(
-    pair: Pair, model: Classifier, config: StylizeConfig, folder: Path, model_name: str
+def _jobs(
+    pairs: Sequence[Pair],
+    config: StylizeConfig,
+    spectrogram: SpectrogramConfig,
+    session: Session,
+) -> list[Job]:
+    """All pairs, with their recordings heard; one that several pairs share is heard once."""
+    sources: dict[Path, Source] = {}
+    frames_a_second = spectrogram.sample_rate / spectrogram.hop_length
+    jobs = []
+    for number, pair in enumerate(pairs):
+        heard = {}
+        for role, path in pair.recordings().items():
+            path = Path(path)
+            if path not in sources:
+                sources[path] = session.hear(path, spectrogram)
+            heard[role] = sources[path]
+        windows = cut(
+            heard["content"].frames,
+            clip=spectrogram.clip_frames,
+            longest=round(config.window_seconds * frames_a_second),
+            overlap=round(config.overlap_seconds * frames_a_second),
+        )
+        jobs.append(Job(number, pair.id, heard, windows))
+    return jobs
+
+
+def _write(
+    folder: Path, job: Job, kept: Kept, spectrogram: SpectrogramConfig, settings: dict[str, Any]
 ) -> Item:
-    spectrogram = model.spectrogram
-    recordings = {role: _sound(path, spectrogram) for role, path in pair.recordings().items()}
-    content = recordings["content"]
-    working = audio.resample(content, spectrogram.sample_rate)
-    channels = torch.from_numpy(working.samples)  # [channels, n]
-    spectrum = stft(channels, spectrogram)
-    # The energy of all channels together is what is stylised, then shared among them as before,
-    # so that the stereo image stays the content's. Not the mix, in which channels of opposite
-    # phase would cancel.
-    together = spectrum.abs().square().mean(0).sqrt()
-    style = magnitude(
-        torch.from_numpy(audio.mono(audio.resample(recordings["style"], spectrogram.sample_rate))),
-        spectrogram,
-    )
-    device = next(model.parameters()).device
-    done = transfer(model, together.to(device), style.to(device), config, pair.id)
-    item = Item(
-        id=pair.id,
+    content = job.content.facts
+    told, error = kept.told(job.keys)
+    # Up to where they stopped being numbers, which JSON could not hold.
+    losses = {term: list(takewhile(math.isfinite, values)) for term, values in told.items()}
+    shards = stylized_set.save_shards(folder, job.id, stylised(job, kept, spectrogram))
+    return Item(
+        id=job.id,
         sample_rate=content.sample_rate,
-        samples=content.samples.shape[1],
-        channels=len(content.samples),
-        rms=float(np.sqrt(np.mean(np.square(content.samples, dtype=np.float64)))),
-        sources={role: path.name for role, path in pair.recordings().items()},
-        settings={**config.plain(), "model": model_name},
-        losses=done.losses,
+        samples=content.samples,
+        channels=content.channels,
+        rms=content.rms,
+        frames=job.content.frames,
+        shards=shards,
+        sources={role: source.path.name for role, source in job.sources.items()},
+        audio={
+            role: stylized_set.save_audio(folder, source.path, source.digest)
+            for role, source in job.sources.items()
+        },
+        settings=settings,
+        losses=losses,
+        error=error,
     )
-    result = _spread(spectrum.abs(), done.magnitude.cpu())
-    stylized_set.save_item(folder, item, result, spectrum.angle())
-    for role, recording in recordings.items():
-        stylized_set.save_audio(folder, item, role, recording)
-    return item
 
 
-def _spread(channels: Tensor, result: Tensor) -> Tensor:
-    """Share a mono result among channels as the content's own energy is shared in each cell.
-
-    channels: [channels, bins, frames]; result: [bins, frames]. Output as channels.
-    """
-    if len(channels) == 1:
-        return result[None]
-    level = channels.square().mean(0).sqrt()
-    share = channels / level.clamp_min(1e-12)
-    # Where there was nothing, whatever the style adds goes to all channels alike.
-    share = torch.where(level > 1e-9, share, torch.ones_like(share))
-    return share * result
-
-
-def _sound(path: Path, config: SpectrogramConfig) -> Recording:
-    return audio.require_sound(audio.read(path), path, seconds=config.n_fft / config.sample_rate)
+def _log(item: Item, number: int, count: int) -> None:
+    total = item.losses.get("total")
+    fall = f", loss {total[0]:.4g} -> {total[-1]:.4g}" if total else ""
+    log.info("stylize: %d/%d %s%s", number, count, item.id, fall)
+    if item.error:
+        log.error("stylize: %s", item.error)

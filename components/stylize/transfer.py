@@ -1,131 +1,180 @@
-"""Style transfer by optimising a spectrogram against the activations of a network.
+"""From the spectrograms of contents and the statistics of styles to stylised spectrograms."""
 
-Gatys, Ecker and Bethge 2016, 'Image style transfer using convolutional neural networks', carried
-over to audio by Vedak and Bhatia, 'Deep Audio Style Transfer': content is kept as activations,
-style as their Gram matrices.
-"""
-
-from dataclasses import dataclass
-from typing import Literal
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
-from audiostyle.command import bar
-from audiostyle.config import Config
-from audiostyle.errors import AudiostyleError
-from audiostyle.network import TAPS, Classifier
-from components.stylize.equaliser import equalise
+from audiostyle.network import Classifier
+from components.stylize.config import StylizeConfig
+from components.stylize.methods import make
+from components.stylize.methods.method import LEVEL, Contents, Defaults, Method, Style
+from components.stylize.optimise import Descended, Plan, descend
 
-Tap = Literal["conv1", "conv2", "conv3", "conv4"]
+__all__ = ["StylizeConfig", "Transferred", "resolved", "style_of", "transfer", "transfer_pair"]
 
+log = logging.getLogger(__name__)
 
-class StylizeConfig(Config):
-    """Settings of the stage."""
-
-    method: Literal["trained"] = Field("trained", description="the classifier's activations")
-    init: Literal["equalised", "content", "noise"] = Field(
-        "equalised",
-        description="what to start from; equalised is the content under the style's mean spectrum",
-    )
-    content_layers: tuple[Tap, ...] = Field(("conv1",), min_length=1, description="taps to keep")
-    style_layers: tuple[Tap, ...] = Field(
-        ("conv1", "conv2", "conv3", "conv4"), min_length=1, description="taps to match"
-    )
-    content_weight: float = Field(1.0, ge=0, description="of the content term")
-    style_weight: float = Field(1.0, ge=0, description="of the style term")
-    iterations: int = Field(80, ge=1, description="steps of Adam")
-    learning_rate: float = Field(0.01, gt=0, description="of Adam, in nepers of magnitude")
-    seed: int = Field(0, description="of the noise to start from")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+# Frames of noise drawn at a time, each block from a seed of its own, so that windows of one
+# recording have the same noise where they overlap.
+_NOISE_FRAMES = 64
+# A step in nepers for Adam; for L-BFGS the whole of what curvature asks for.
+_RATES = {"adam": 0.01, "lbfgs": 1.0}
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """Outcome of one transfer. magnitude: [bins, frames] linear; losses: term -> value a step."""
+    """Outcome for one window. magnitude: [bins, frames] linear, at the content's level.
+
+    losses: term -> value at the start and after each step; empty where nothing is optimised.
+    error: what stopped it early, in which case magnitude is its last good state; else "".
+    """
 
     magnitude: Tensor
     losses: dict[str, list[float]]
+    error: str = ""
 
 
-# 100 dB below the clip's level nothing is heard, nor seen by the network, whose floor is above:
-# what keeps logarithms finite.
-FLOOR = 1e-5
+def resolved(method: Method, config: StylizeConfig) -> Defaults:
+    """The settings with the method's own choices where they leave it open."""
+    given = {
+        name: value
+        for name in Defaults.__dataclass_fields__
+        if (value := getattr(config, name)) is not None
+    }
+    own = method.defaults
+    if given.get("optimizer", own.optimizer) != own.optimizer:
+        own = replace(own, learning_rate=_RATES[given["optimizer"]])
+    return replace(own, **given)
+
+
+@torch.no_grad()
+def style_of(method: Method, magnitude: Tensor) -> Style:
+    """Statistics of a style clip [bins, frames], linear, at any level."""
+    scale = LEVEL / magnitude.square().mean().sqrt()
+    return method.style((magnitude * scale).to(method.device))
 
 
 def transfer(
+    method: Method,
+    contents: Contents,
+    styles: Sequence[Style],
+    config: StylizeConfig,
+    *,
+    names: Sequence[str],
+    first_frames: Sequence[int] | None = None,
+) -> list[Transferred]:
+    """Give each content the statistics of its style, as one batch.
+
+    contents: at any level, on any device. first_frames: where each window begins in its
+    recording. A batch that does not fit into the GPU's memory is halved.
+    """
+    first_frames = first_frames or [0] * len(names)
+    try:
+        return _transfer(method, contents, styles, config, names, first_frames)
+    except torch.cuda.OutOfMemoryError:
+        half = len(names) // 2
+        if not half:
+            raise
+    # Outside the handler: its traceback holds on to the tensors that did not fit.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    log.info("stylize: %d windows do not fit into memory together; halved", len(names))
+    return [
+        done
+        for part in (slice(half), slice(half, None))
+        for done in transfer(
+            method,
+            contents.some(part),
+            styles[part],
+            config,
+            names=names[part],
+            first_frames=first_frames[part],
+        )
+    ]
+
+
+def _transfer(
+    method: Method,
+    contents: Contents,
+    styles: Sequence[Style],
+    config: StylizeConfig,
+    names: Sequence[str],
+    first_frames: Sequence[int],
+) -> list[Transferred]:
+    chosen = resolved(method, config)
+    heard = contents.magnitude.to(method.device)
+    power = contents.power.to(method.device)
+    # [batch]; a recording is not silent, so there is a level.
+    level = power.mean(1).sqrt() / LEVEL
+    scaled = Contents(heard / level[:, None, None], power / level[:, None].square())
+    with torch.no_grad():
+        problem = method.prepare(scaled, styles)
+    result = problem.start
+    done = Descended(result, [{} for _ in names], [None for _ in names])
+    if problem.terms is not None:
+        if chosen.init == "content":
+            result = scaled.magnitude
+        elif chosen.init == "noise":
+            result = method.noise * _noise(scaled.magnitude, first_frames, config.seed)
+        plan = Plan(
+            optimizer=chosen.optimizer,
+            iterations=chosen.iterations,
+            learning_rate=chosen.learning_rate,
+            content_weight=chosen.content_weight,
+            style_weight=chosen.style_weight,
+            tolerance=config.tolerance,
+        )
+        told = names[0] if len(names) == 1 else f"{len(names)} windows"
+        done = descend(problem.terms, method.encode(result), plan, told)
+        result = method.decode(done.x)
+    result = result * _gain(heard, result)[:, None, None]
+    errors = [
+        ""
+        if step is None
+        else f"{name}: the loss is not finite at step {step}; lower learning_rate"
+        for name, step in zip(names, done.broken, strict=True)
+    ]
+    rows = zip(result.cpu(), done.losses, errors, strict=True)
+    return [Transferred(*row) for row in rows]
+
+
+def transfer_pair(
     model: Classifier, content: Tensor, style: Tensor, config: StylizeConfig, name: str = ""
 ) -> Transferred:
-    """Give the content's spectrogram the style's statistics.
+    """Transfer between two whole spectrograms. content, style: [bins, frames], linear."""
+    method = make(config, model)
+    contents = Contents(content[None], content.square().mean(1)[None])
+    (done,) = transfer(method, contents, [style_of(method, style)], config, names=[name])
+    return done
 
-    content: [bins, frames], style: [bins, frames'], linear magnitudes of any length, on the
-    model's device. The logarithm of the magnitude is what is optimised: it keeps magnitudes
-    positive, and a step is as large for a faint partial as for a loud one. Started from the
-    equalised content, what is kept is the equalised content's structure. From noise, more and
-    larger steps are needed than the default's.
-    Raises AudiostyleError, naming `name`, when a loss stops being finite.
+
+def _gain(content: Tensor, result: Tensor) -> Tensor:
+    """What brings each result to its content's level, so that windows join. Output: [batch].
+
+    The mean of the frames' gains in dB, each weighed by what the content's frame has of the
+    energy: a click at a cut edge, which a style may lift by 30 dB, does not turn the rest down.
     """
-    model.requires_grad_(False)
-    style_grams = {
-        tap: gram(value) for tap, value in model.features(style[None], config.style_layers).items()
-    }
-    if config.init == "equalised":
-        content = equalise(content, style, model.spectrogram)
-    kept = model.features(content[None], config.content_layers)
-    # Each term is relative to what it starts from, so that one weight fits every layer and model.
-    content_scale = {tap: value.square().mean() for tap, value in kept.items()}
-    style_scale = {tap: value.square().sum() for tap, value in style_grams.items()}
-    start = _noise(content, config.seed) if config.init == "noise" else content
-    log_magnitude = (start + FLOOR * content.square().mean().sqrt()).log().requires_grad_()
-    optimiser = torch.optim.Adam([log_magnitude], lr=config.learning_rate)
-    taps = tuple(tap for tap in TAPS if tap in {*config.content_layers, *config.style_layers})
-    # Kept on the device and fetched once: reading a value each step would stall a GPU.
-    terms = torch.zeros(config.iterations, 2, device=content.device)
-    for step in bar(range(config.iterations), f"stylize {name}".rstrip(), config.iterations):
-        seen = model.features(log_magnitude.exp()[None], taps)
-        content_loss = torch.stack(
-            [functional.mse_loss(seen[tap], kept[tap]) / content_scale[tap] for tap in kept]
-        ).mean()
-        style_loss = torch.stack(
-            [
-                (gram(seen[tap]) - style_grams[tap]).square().sum() / style_scale[tap]
-                for tap in style_grams
-            ]
-        ).mean()
-        loss = config.content_weight * content_loss + config.style_weight * style_loss
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimiser.step()
-        terms[step, 0], terms[step, 1] = content_loss.detach(), style_loss.detach()
-    values = terms.cpu()
-    if not values.isfinite().all():
-        step = int((~values.isfinite()).any(1).nonzero()[0])
-        raise AudiostyleError(f"{name}: the loss is not finite at step {step}; lower learning_rate")
-    weights = torch.tensor([config.content_weight, config.style_weight])
-    return Transferred(
-        log_magnitude.detach().exp(),
-        {
-            "total": (values @ weights).tolist(),
-            "content": values[:, 0].tolist(),
-            "style": values[:, 1].tolist(),
-        },
-    )
+    energy = [x.square().sum(1) for x in (content, result)]  # [batch, frames]
+    weight = energy[0] / energy[0].sum(1, keepdim=True).clamp_min(1e-30)
+    ratio = (energy[0].clamp_min(1e-30) / energy[1].clamp_min(1e-30)).log()
+    return (0.5 * (weight * ratio).sum(1)).exp()
 
 
-def gram(features: Tensor) -> Tensor:
-    """Gram matrix of activations, mean over bands and frames: lengths need not be equal.
+def _noise(magnitude: Tensor, first_frames: Sequence[int], seed: int) -> Tensor:
+    """Magnitudes of white noise of each window's level: Rayleigh distributed in every cell."""
+    _, bins, frames = magnitude.shape
 
-    Input: [batch, channels, bands, frames]. Output: [batch, channels, channels].
-    """
-    flat = features.flatten(2)
-    return flat @ flat.mT / flat.shape[2]
+    def block(number: int) -> Tensor:
+        random = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        return torch.rand(bins, _NOISE_FRAMES, generator=random)
 
-
-def _noise(content: Tensor, seed: int) -> Tensor:
-    """Magnitudes of white noise of the content's level: Rayleigh distributed in every cell."""
-    random = torch.Generator(content.device).manual_seed(seed)
-    uniform = torch.rand(content.shape, generator=random, device=content.device)
-    level = content.square().mean().sqrt()
-    return level * (-torch.log1p(-uniform)).sqrt()
+    uniform = []
+    for first in first_frames:
+        low, high = first // _NOISE_FRAMES, -(-(first + frames) // _NOISE_FRAMES)
+        drawn = torch.cat([block(number) for number in range(low, high)], 1)
+        uniform.append(drawn[:, first - low * _NOISE_FRAMES :][:, :frames])
+    level = magnitude.square().mean((1, 2), keepdim=True).sqrt()
+    return level * (-torch.log1p(-torch.stack(uniform).to(magnitude.device))).sqrt()

@@ -1,0 +1,48 @@
+"""What a classifier artifact tells of its training: `metrics.json`, written by train."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+
+from audiostyle.artifacts import Artifact
+from audiostyle.errors import ArtifactError
+from audiostyle.untrusted import json_value
+
+NAME = "metrics.json"
+
+
+class _Test(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    accuracy: FiniteFloat
+    balanced_accuracy: FiniteFloat
+    chance: FiniteFloat
+    per_class: dict[str, Any]
+    confusion: list[list[int]]
+
+
+class _Metrics(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    test: _Test
+    history: list[dict[str, FiniteFloat]]
+    best_epoch: int
+    clips: dict[str, int]
+
+
+def read_metrics(classifier: Artifact) -> dict[str, Any]:
+    """The metrics, with at least the fields above. Raises ArtifactError naming what is wrong."""
+    path = classifier.path(NAME)
+    try:
+        values: dict[str, Any] = json_value(path.read_bytes())
+        found = _Metrics.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ArtifactError(
+            path, f"{where}: {first['msg'].lower()} (got {first['input']!r:.80})"
+        ) from None
+    except ValueError as error:
+        raise ArtifactError(path, f"is not JSON: {error}") from None
+    classes = len(found.test.per_class)
+    if [len(row) for row in found.test.confusion] != [classes] * classes:
+        raise ArtifactError(path, f"test.confusion: is not {classes} rows of {classes}")
+    return values

@@ -1,0 +1,60 @@
+"""Settings of the stylize stage."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from audiostyle.config import Config
+
+Tap = Literal["conv1", "conv2", "conv3", "conv4"]
+MethodName = Literal["default", "trained", "shallow", "base"]
+Init = Literal["method", "content", "noise"]
+Optimizer = Literal["adam", "lbfgs"]
+
+
+class StylizeConfig(Config):
+    """Settings of the stage. What is None is the method's own choice."""
+
+    method: MethodName = Field(
+        "default",
+        description="default, or the systems of the paper: trained (the classifier's"
+        " activations), shallow (Ulyanov and Lebedev), base (untrained 1-D convolutions)",
+    )
+    init: Init | None = Field(
+        None, description="what to start from: the method's own start, the content, or noise"
+    )
+    optimizer: Optimizer | None = Field(None, description="adam or lbfgs; else the method's")
+    iterations: int | None = Field(None, ge=0, description="steps at most; else the method's")
+    learning_rate: float | None = Field(
+        None, gt=0, description="of Adam, or first step of lbfgs; else the method's"
+    )
+    content_weight: float | None = Field(None, ge=0, description="of what is to be kept")
+    style_weight: float | None = Field(None, ge=0, description="of the style's statistics")
+    content_layers: tuple[Tap, ...] = Field(("conv1",), min_length=1, description="taps to keep")
+    style_layers: tuple[Tap, ...] = Field(
+        ("conv1", "conv2", "conv3", "conv4"), min_length=1, description="taps to match"
+    )
+    filters: int = Field(4096, ge=1, le=16384, description="random filters of shallow")
+    tolerance: float = Field(
+        1e-4, ge=0, lt=1, description="stop when 20 steps lower the loss by less than this share"
+    )
+    seed: int = Field(0, ge=0, description="of random filters and of the noise to start from")
+    window_seconds: float = Field(
+        12.0, ge=1, le=600, description="longer recordings are worked through in such windows"
+    )
+    overlap_seconds: float = Field(
+        1.5, ge=0.1, le=60, description="over which windows are cross-faded"
+    )
+    batch: int | None = Field(
+        None, ge=1, description="windows optimised together; else what suits the device"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> "StylizeConfig":
+        if self.overlap_seconds > self.window_seconds / 2:
+            raise ValueError(
+                f"overlap_seconds {self.overlap_seconds} must be at most half of window_seconds"
+                f" {self.window_seconds}"
+            )
+        return self

@@ -1,0 +1,112 @@
+"""What a stage that was stopped has finished: batches of stylised windows, to go on from.
+
+A safetensors file a batch, written under a temporary name and renamed. Nothing depends on when it
+was written: the same batch of the same inputs has the same result.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from components.stylize.transfer import Transferred
+
+log = logging.getLogger(__name__)
+
+# An item's number in the set, and a window's in the item.
+Key = tuple[int, int]
+
+
+class Kept:
+    """Finished batches in a folder, which is made when first written to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._batch: dict[Key, int] = {}
+        # A recording is put together in order: two windows overlap, seldom three.
+        self.magnitude = lru_cache(maxsize=4)(self._magnitude)
+        self._metadata = lru_cache(maxsize=2)(self._told)
+
+    def place(self, batches: Sequence[Sequence[Key]]) -> None:
+        """Tell which windows make which batch."""
+        self._batch = {key: number for number, keys in enumerate(batches) for key in keys}
+
+    def batch(self, key: Key) -> int:
+        """The batch that a window is in."""
+        return self._batch[key]
+
+    def has(self, batch: int) -> bool:
+        """Whether a batch is there and whole; a damaged one is logged and taken for missing."""
+        path = self._path(batch)
+        if not path.exists():
+            return False
+        try:
+            self._told(batch)
+        except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+            log.warning("stylize: %s: damaged batch passed over: %s", path, error)
+            return False
+        return True
+
+    def save(self, batch: int, done: dict[Key, Transferred]) -> None:
+        """Write a batch."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(batch)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        tensors = {_name(key): value.magnitude.contiguous() for key, value in done.items()}
+        told = {_name(key): [value.losses, value.error] for key, value in done.items()}
+        safetensors.torch.save_file(tensors, temporary, {"told": json.dumps(told)})
+        # On the disk before it gets its name: after a power cut a name stands for a whole file.
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def told(self, keys: Sequence[Key]) -> tuple[dict[str, list[float]], str]:
+        """Losses of a recording, the mean of its windows at each step, and its first error.
+
+        A window that ended before others counts with what it ended with.
+        """
+        curves: dict[str, list[list[float]]] = {}
+        errors = []
+        for key in keys:
+            losses, error = self._metadata(self._batch[key])[_name(key)]
+            errors.append(error)
+            for term, values in losses.items():
+                if not values:
+                    continue  # it broke at once
+                curves.setdefault(term, []).append(values)
+        means = {}
+        for term, several in curves.items():
+            steps = max(map(len, several))
+            padded = [[*values, *[values[-1]] * (steps - len(values))] for values in several]
+            means[term] = [sum(column) / len(padded) for column in zip(*padded, strict=True)]
+        return means, next(filter(None, errors), "")
+
+    def clear(self) -> None:
+        """Remove it all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _magnitude(self, key: Key) -> Tensor:
+        """A stylised window, [bins, frames]."""
+        with safetensors.safe_open(self._path(self._batch[key]), "pt") as file:
+            tensor: Tensor = file.get_tensor(_name(key))
+        return tensor
+
+    def _told(self, batch: int) -> dict[str, Any]:
+        with safetensors.safe_open(self._path(batch), "pt") as file:
+            told: dict[str, Any] = json.loads(file.metadata()["told"])
+        return told
+
+    def _path(self, batch: int) -> Path:
+        return self.folder / f"batch-{batch:06d}.safetensors"
+
+
+def _name(key: Key) -> str:
+    return f"{key[0]}.{key[1]}"

@@ -1,0 +1,57 @@
+"""The paper's method: content and style as the activations of a trained classifier.
+
+Gatys, Ecker and Bethge 2016, 'Image style transfer using convolutional neural networks', carried
+over to audio by Vedak and Bhatia, 'Deep Audio Style Transfer': content is kept as activations,
+style as their Gram matrices.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from audiostyle.network import TAPS
+from components.stylize.methods.method import (
+    Contents,
+    Defaults,
+    Method,
+    Problem,
+    Style,
+    gram,
+    share,
+)
+
+
+class Trained(Method):
+    """Activations of `content_layers` stay, Grams of `style_layers` become the style's."""
+
+    defaults = Defaults(init="content", iterations=100, learning_rate=0.01, style_weight=10)
+
+    def style(self, magnitude: Tensor) -> Style:
+        """The Gram matrix of each style layer, [channels, channels]."""
+        seen = self.model.features(magnitude[None], self.config.style_layers)
+        return {tap: gram(value)[0] for tap, value in seen.items()}
+
+    def start(self, contents: Contents, styles: Sequence[Style]) -> Tensor:
+        """What is begun with, and whose activations are kept: the content."""
+        return contents.magnitude
+
+    def prepare(self, contents: Contents, styles: Sequence[Style]) -> Problem:
+        """See Method."""
+        start = self.start(contents, styles)
+        kept = self.model.features(start, self.config.content_layers)
+        wanted = {
+            tap: torch.stack([style[tap] for style in styles]) for tap in self.config.style_layers
+        }
+        taps = tuple(tap for tap in TAPS if tap in {*kept, *wanted})
+
+        def terms(x: Tensor) -> dict[str, Tensor]:
+            seen = self.model.features(self.decode(x), taps)
+            return {
+                "content": torch.stack([share(seen[tap], kept[tap]) for tap in kept]).mean(0),
+                "style": torch.stack([share(gram(seen[tap]), wanted[tap]) for tap in wanted]).mean(
+                    0
+                ),
+            }
+
+        return Problem(start, terms)

@@ -1,0 +1,143 @@
+"""Spectrograms of recordings of any length, a block at a time."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from audiostyle import audio_stream
+from audiostyle.artifacts import file_digest
+from audiostyle.audio import Samples
+from audiostyle.audio_stream import Facts
+from audiostyle.spectrogram import SpectrogramConfig, window_of
+from components.stylize.windows import Windows
+
+# A style clip that is longer is heard in so many parts, evenly spread over it.
+_STYLE_PARTS = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recording that was heard once. frames: of its spectrogram; power: mean of them, [bins].
+
+    transform: its parts, where it was short enough to be kept; see `spectra`.
+    """
+
+    path: Path
+    digest: str
+    facts: Facts
+    frames: int
+    power: Tensor
+    transform: tuple[Tensor, ...] = ()
+
+
+def examine(path: Path, config: SpectrogramConfig, keep: int = 0) -> Source:
+    """Hear a recording once. Raises AudioError where it is unusable, silent or under one frame.
+
+    keep: how many frames it may have at most for its transform to stay in memory.
+    """
+    found = audio_stream.facts(path)
+    power = torch.zeros(config.bins, dtype=torch.float64)
+    frames = 0
+    kept: list[Tensor] = []
+    working = audio_stream.resampled(
+        found.through(audio_stream.blocks(path)), found.sample_rate, config.sample_rate
+    )
+    for spectrum in transformed(working, config):
+        frames += spectrum.shape[2]
+        power += together(spectrum).square().sum(1, dtype=torch.float64)
+        kept = [*kept, spectrum] if frames <= keep else []
+    audio_stream.require_sound(found, path, seconds=config.n_fft / config.sample_rate)
+    transform = tuple(kept) if frames <= keep else ()
+    return Source(path, file_digest(path), found, frames, (power / frames).float(), transform)
+
+
+def spectra(source: Source, config: SpectrogramConfig) -> Iterator[Tensor]:
+    """Transform of the whole recording in order, complex64 [channels, bins, any frames]."""
+    yield from source.transform or transformed(_working(source, config), config)
+
+
+def together(spectrum: Tensor) -> Tensor:
+    """Magnitude of the energy of all channels, [channels, bins, n] -> [bins, n].
+
+    Not of their mix, in which channels of opposite phase would cancel.
+    """
+    return spectrum.abs().square().mean(0).sqrt()
+
+
+def windows_of(source: Source, windows: Windows, config: SpectrogramConfig) -> Iterator[Tensor]:
+    """Magnitudes of each window in turn, [bins, windows.frames], all channels together."""
+    waiting = deque(windows.starts)
+    held = torch.empty(config.bins, 0)
+    first = 0  # frame of the recording that `held` begins with
+    for spectrum in spectra(source, config):
+        held = torch.cat([held, together(spectrum)], 1)
+        while waiting and waiting[0] + windows.frames <= first + held.shape[1]:
+            begin = waiting.popleft() - first
+            yield held[:, begin : begin + windows.frames].clone()
+        gone = (waiting[0] if waiting else first + held.shape[1]) - first
+        held, first = held[:, gone:], first + gone
+    if waiting:  # a recording shorter than its window, which goes on backwards from the end
+        lacking = windows.frames - held.shape[1]
+        yield functional.pad(held[None], (0, lacking), mode="reflect")[0]
+
+
+def style_magnitude(source: Source, config: SpectrogramConfig) -> Tensor:
+    """Magnitudes of the mono mix, [bins, frames]; of a long recording, of parts spread over it."""
+    mixed = (part.mean(0, keepdims=True) for part in _working(source, config))
+    found = []
+    most = _STYLE_PARTS * config.clip_frames
+    starts = [0]
+    if source.frames > most:
+        room = source.frames - config.clip_frames
+        starts = [room * number // (_STYLE_PARTS - 1) for number in range(_STYLE_PARTS)]
+    length = config.clip_frames if source.frames > most else source.frames
+    at = 0
+    for spectrum in transformed(mixed, config):
+        magnitude = spectrum[0].abs()
+        for start in starts:
+            low, high = max(start - at, 0), min(start + length - at, magnitude.shape[1])
+            if low < high:
+                found.append(magnitude[:, low:high])
+        at += magnitude.shape[1]
+    return torch.cat(found, 1)
+
+
+def _working(source: Source, config: SpectrogramConfig) -> Iterator[Samples]:
+    blocks = audio_stream.blocks(source.path)
+    return audio_stream.resampled(blocks, source.facts.sample_rate, config.sample_rate)
+
+
+def transformed(parts: Iterable[Samples], config: SpectrogramConfig) -> Iterator[Tensor]:
+    """`spectrogram.stft` of a signal that comes in blocks [channels, n]: the same frames."""
+    window = window_of(config)
+    half = config.n_fft // 2
+    held: Tensor | None = None
+    for part in parts:
+        samples = torch.from_numpy(np.asarray(part, np.float32))
+        held = functional.pad(samples, (half, 0)) if held is None else torch.cat([held, samples], 1)
+        frames = (held.shape[1] - config.n_fft) // config.hop_length + 1
+        # The last half frame waits: how the signal ends decides what it holds.
+        if frames > 0:
+            yield _frames(held, config, window)
+            held = held[:, frames * config.hop_length :]
+    if held is not None:
+        held = functional.pad(held, (0, half))
+        if held.shape[1] >= config.n_fft:
+            yield _frames(held, config, window)
+
+
+def _frames(samples: Tensor, config: SpectrogramConfig, window: Tensor) -> Tensor:
+    return torch.stft(
+        samples,
+        config.n_fft,
+        config.hop_length,
+        window=window,
+        center=False,
+        return_complex=True,
+    )
