@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from audiostyle.command import Group
+from audiostyle.command import Group, shown
 from audiostyle.errors import InputError
 from pipeline.options import TRACKING, WORKSPACE, registry_uri
 
@@ -28,13 +28,21 @@ def list_(workspace: Path, tracking_uri: str | None) -> None:
             (
                 str(found.version),
                 ", ".join(sorted(found.aliases)),
-                f"{float(accuracy):.3f}" if accuracy else "",
+                _figure(accuracy),
                 found.tags.get("audiostyle.verdict", ""),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+        click.echo(shown("  ".join(map(str.ljust, row, widths)).rstrip()))
+
+
+def _figure(text: str) -> str:
+    """A tag as a figure; anybody may have set it to something else."""
+    try:
+        return f"{float(text):.3f}"
+    except ValueError:
+        return text
 
 
 @models.command()
@@ -50,7 +58,7 @@ def show(reference: str, workspace: Path, tracking_uri: str | None) -> None:
         f"uri      {found.uri}\nrun      {found.run_id}\naliases  {', '.join(found.aliases)}"
     )
     for key, value in sorted(found.tags.items()):
-        click.echo(f"{key.removeprefix('audiostyle.')}  {value}")
+        click.echo(shown(f"{key.removeprefix('audiostyle.')}  {value}"))
 
 
 @models.command()
@@ -62,7 +70,8 @@ def card(reference: str, workspace: Path, tracking_uri: str | None) -> None:
     from audiostyle.registry import Registry
 
     registry = Registry(registry_uri(workspace, tracking_uri))
-    click.echo(registry.card(registry.find(reference)), nl=False)
+    for line in registry.card(registry.find(reference)).splitlines():
+        click.echo(shown(line))
 
 
 @models.command()
@@ -80,7 +89,8 @@ def compare(first: str, second: str, workspace: Path, tracking_uri: str | None) 
     for key in sorted({*left.tags, *right.tags}):
         values = [v.tags.get(key, "") for v in (left, right)]
         if values[0] != values[1]:
-            click.echo(f"{key.removeprefix('audiostyle.'):24}  {values[0]:32}  {values[1]}")
+            name = key.removeprefix("audiostyle.")
+            click.echo(shown(f"{name:24}  {values[0]:32}  {values[1]}"))
 
 
 @models.command()

@@ -5,10 +5,9 @@ value one safetensors object, `magnitude` [clips, bins, frames] float32, with th
 of the tensor's bytes in its header. An object that does not check out is as good as none.
 """
 
-import json
 import logging
+import math
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +21,10 @@ from torch import Tensor
 
 from audiostyle.artifacts import bytes_digest, digest_of
 from audiostyle.errors import AudiostyleError
+from audiostyle.patience import patiently
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.store import Entry, Store, StoreUnavailableError, open_store
+from audiostyle.untrusted import json_value
 from components.preprocess.cutting import CutConfig
 
 log = logging.getLogger(__name__)
@@ -66,13 +67,22 @@ class SpectrogramCache:
         self._lock = threading.Lock()
         self._lost = False
 
-    def get(self, key: str) -> tuple[Tensor | None, bool]:
-        """The spectrograms of a key, or None; and whether a damaged object is in their place."""
+    def get(
+        self, key: str, shape: tuple[int, int, int] | None = None
+    ) -> tuple[Tensor | None, bool]:
+        """The spectrograms of a key, or None; and whether a damaged object is in their place.
+
+        shape: that they must have. Whoever may write to the store may write another one.
+        """
         content = self._patiently(lambda: self.store.get(_path(key)))
         if content is None:
             return None, False
         try:
             found = unpack(key, content)
+            if shape and tuple(found.shape) != shape:
+                raise DamagedError(f"has shape {list(found.shape)}; {list(shape)} is needed")
+            if not found.isfinite().all():
+                raise DamagedError("holds values that are not finite")
         except DamagedError as error:
             log.warning("cache: %s/%s: %s; computed again", self.store.uri, _path(key), error)
             with self._lock:
@@ -92,17 +102,13 @@ class SpectrogramCache:
 
     def _patiently(self, request: Callable[[], T]) -> T | None:
         """The request's answer, waited for through an outage; None without a store."""
-        until = time.monotonic() + self._patience
-        while not self._lost:
-            try:
-                return request()
-            except StoreUnavailableError as error:
-                if time.monotonic() >= until:
-                    self._lose(error)
-                    return None
-                log.warning("cache: %s; waiting for it", error)
-                time.sleep(1)
-        return None
+        if self._lost:
+            return None
+        try:
+            return patiently(request, self._patience, "cache", lost=lambda: self._lost)
+        except StoreUnavailableError as error:
+            self._lose(error)
+            return None
 
     def _lose(self, error: StoreUnavailableError) -> None:
         with self._lock:
@@ -146,20 +152,21 @@ def unpack(key: str, content: bytes) -> Tensor:
     """Spectrograms of an object, [clips, bins, frames] float32. Raises DamagedError."""
     try:
         size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])
+        header = json_value(content[8 : 8 + size])
         entry, told = header["magnitude"], header["__metadata__"]
         shape = [int(n) for n in entry["shape"]]
         body = memoryview(content)[8 + size :]
-        whole = 4 * int(np.prod(shape)) == len(body) and entry["dtype"] == "F32"
+        # Python's numbers: numpy's product of 2^32 and 2^32 is 0.
+        whole = 4 * math.prod(shape) == len(body) and min(shape) > 0 and entry["dtype"] == "F32"
         checksum, stored = int(told["crc32"], 16), told["key"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DamagedError(f"is no spectrogram: {error!r:.80}") from None
     if not whole or len(shape) != 3:
         raise DamagedError(f"is cut short or of another shape ({len(content)} bytes)")
     if zlib.crc32(body) != checksum:
         raise DamagedError("is damaged: its checksum is not the one stored in it")
     if stored != key:
-        raise DamagedError(f"is the object of another key, {stored:.12}…")
+        raise DamagedError(f"is the object of another key, {stored!s:.12}…")
     return torch.from_numpy(np.frombuffer(body, np.float32).reshape(shape).copy())
 
 

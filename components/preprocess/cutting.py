@@ -88,7 +88,8 @@ def _part(source: Source, sample_rate: int, begin: int, end: int) -> Samples:
     mixed = Recording(audio.mono(part)[None], rate)
     samples = audio.resample(mixed, sample_rate).samples[0]
     offset = begin - steps * step_out
-    return samples[offset : offset + end - begin]
+    wanted: Samples = samples[offset : offset + end - begin]
+    return wanted
 
 
 def _loudest(source: Source, spare: int) -> int:

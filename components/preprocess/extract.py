@@ -88,9 +88,14 @@ def _explained(archive: Path) -> Iterator[None]:
     except tarfile.FilterError as error:
         raise InputError(f"{archive}: is not safe to extract: {error}") from None
     except _DAMAGE as error:
-        raise InputError(f"{archive}: is damaged or no archive: {error}") from None
-    except (NotImplementedError, RuntimeError) as error:  # zipfile: methods, passwords
-        raise InputError(f"{archive}: cannot be extracted: {error}") from None
+        raise InputError(f"{archive}: is damaged or no archive: {_line(error)}") from None
+    # zipfile: methods, passwords; tarfile: links to what is not there, numbers that are none
+    except (RuntimeError, LookupError, ValueError, OverflowError) as error:
+        raise InputError(f"{archive}: cannot be extracted: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class _Budget:

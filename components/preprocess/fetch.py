@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from audiostyle.addresses import require_no_secret
 from audiostyle.artifacts import digest_of, file_digest
 from audiostyle.errors import InputError
 from components.preprocess.datasets import published
@@ -22,6 +23,8 @@ def located(
     mirror: address of a folder with the published files in it, or of one archive.
     hash: `md5:…` or `sha256:…` of an archive for which none is built in.
     """
+    require_no_secret("data", data)
+    require_no_secret("from", mirror)
     path = Path(data)
     if path.is_dir() or (path.is_file() and is_manifest(path)):
         return path.resolve()

@@ -210,7 +210,8 @@ class _Work:
         except OSError as error:
             return Failure(clip.path, f"cannot be read: {error.strerror}")
         key = key_of(clip.sha256, self.settings, numbers)
-        found, damaged = self.cache.get(key) if self.cache else (None, False)
+        shape = (len(numbers), self.spectrogram.bins, self.spectrogram.clip_frames)
+        found, damaged = self.cache.get(key, shape) if self.cache else (None, False)
         if found is None:
             try:
                 found = self._compute(path, content, numbers)

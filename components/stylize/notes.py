@@ -91,7 +91,10 @@ def find_notes(magnitude: Tensor, pitch: Pitch, item: int, config: SpectrogramCo
         whole[mine] = np.median(midi[heard])
         follow[mine] = np.where(np.abs(midi - whole) < 0.7, midi, whole)[mine]
         level[mine] = 0.5 * np.log(size[mine].max())
-    if early.any() and not early.all():
+    if early.sum() * hop > _MIDWAY:
+        # Nothing tells where in its note such a frame is, so it goes by its own loudness.
+        level[early] = 0.5 * np.log(size[early].clip(size.max() * 10 ** (_QUIET / 10)))
+    elif early.any() and not early.all():
         level[early] = level[~early][0]
     weight = 10 ** (loudness / 20)
     centre = (weight * np.exp(2j * np.pi * whole)).sum() / weight.sum()

@@ -16,9 +16,19 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from audiostyle.untrusted import json_value
+
 log = logging.getLogger(__name__)
 
 _KEPT = 2
+_DAMAGE = (
+    OSError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    safetensors.SafetensorError,
+)
 
 
 @dataclass(frozen=True)
@@ -30,10 +40,15 @@ class Checkpoint:
     values: dict[str, Any]
 
 
+def path_of(folder: Path, epoch: int) -> Path:
+    """Where the checkpoint of an epoch is kept."""
+    return folder / f"epoch-{epoch:05d}.safetensors"
+
+
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint and drop those before the last two."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"epoch-{checkpoint.epoch:05d}.safetensors"
+    path = path_of(folder, checkpoint.epoch)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()
@@ -55,8 +70,10 @@ def latest(folder: Path) -> Checkpoint | None:
         try:
             with safetensors.safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                values = json.loads((file.metadata() or {})["values"])
-        except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+                values = json_value((file.metadata() or {})["values"])
+            if bad := [name for name, value in tensors.items() if not value.isfinite().all()]:
+                raise ValueError(f"{bad[0]} is not finite")
+        except _DAMAGE as error:
             log.warning("train: %s: damaged checkpoint passed over: %s", path, error)
             continue
         return Checkpoint(int(path.stem.removeprefix("epoch-")), tensors, values)
@@ -82,10 +99,17 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimiser_tensors` gave."""
+    """Put back what `optimiser_tensors` of an Adam gave. Raises ValueError for anything else."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    wanted = {
+        index: {"step": (), "exp_avg": tuple(p.shape), "exp_avg_sq": tuple(p.shape)}
+        for index, p in enumerate(parameters)
+    }
+    if {i: {n: tuple(v.shape) for n, v in named.items()} for i, named in state.items()} != wanted:
+        raise ValueError("the optimiser's state is of another network")
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -13,5 +13,5 @@ def content_digest(clips: SpectrogramSet) -> str:
         [clip.sha256, clip.label, clip.split, clip.fold, clip.group, clip.start]
         for clip in clips.clips
     )
-    cut = clips.artifact.config.get("data", {}).get("cut")
+    cut = clips.artifact.table("data").get("cut")
     return artifacts.digest_of([clips.spectrogram.plain(), cut, rows])

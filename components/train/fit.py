@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from audiostyle.command import bar
 from audiostyle.config import Config
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import ArtifactError, AudiostyleError
 from audiostyle.network import Classifier, NetworkConfig
 from components.train import checkpoint
 from components.train.augmentation import AugmentationConfig, augment, mix
@@ -80,7 +80,14 @@ def fit(
     steps = -(-len(x) // config.batch)
     progress = Progress()
     if checkpoints and (found := checkpoint.latest(checkpoints)):
-        _resume(model, optimiser, progress, found)
+        try:
+            _resume(model, optimiser, progress, found)
+        except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+            raise ArtifactError(
+                checkpoint.path_of(checkpoints, found.epoch),
+                f"is no checkpoint of this training: {' '.join(str(error).split()):.300};"
+                " remove its folder to start anew",
+            ) from None
         log.info("train: going on after epoch %d", found.epoch)
     with bar(None, "train", config.epochs) as shown:
         shown.update(len(progress.history))
@@ -176,7 +183,11 @@ def _resume(
     model.load_state_dict(parts["model"])
     checkpoint.restore_optimiser(optimiser, parts["optimiser"])
     device = next(model.parameters()).device
-    progress.history = list(found.values["history"])
+    progress.history = [dict(row) for row in found.values["history"]]
+    if not all(math.isfinite(value) for row in progress.history for value in row.values()):
+        raise ValueError("its history is not of numbers")
+    if len(progress.history) != found.epoch + 1:
+        raise ValueError(f"its history has {len(progress.history)} epochs")
     progress.best_epoch = int(found.values["best_epoch"])
     progress.seconds = float(found.values.get("seconds", 0.0))
     progress.best_loss = progress.history[progress.best_epoch]["validation_loss"]

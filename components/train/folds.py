@@ -9,6 +9,7 @@ from typing import Any
 
 from audiostyle import artifacts, spectrogram_set
 from audiostyle.errors import ArtifactError
+from audiostyle.training_metrics import read_metrics
 from components.train import protocol
 from components.train.fit import TrainConfig
 from components.train.train import train
@@ -89,7 +90,7 @@ def _fold(
         trained = train(data, out, config, _checkpoints(out.parent), fold)
         artifacts.write_text(took, json.dumps(trained["seconds"]))
         opened = artifacts.opening(out, artifacts.CLASSIFIER)
-    metrics = json.loads(opened.path("metrics.json").read_text(encoding="utf-8"))
+    metrics = read_metrics(opened)
     measures: dict[str, Any] = metrics["test"] | {
         "epochs": len(metrics["history"]),
         "best_epoch": metrics["best_epoch"],

@@ -1,6 +1,5 @@
 """Registration: track a training, register its classifier, and let the gate decide on promotion."""
 
-import json
 import logging
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.network import Classifier
 from audiostyle.registry import CHALLENGER, MODEL, Record, Registry, Version
 from audiostyle.spectrogram_set import SpectrogramSet
+from audiostyle.training_metrics import read_metrics
 from components.train import card, figures, protocol, unchanged
 from components.train.content import content_digest
 from components.train.evaluation import probabilities
@@ -81,13 +81,13 @@ def _registered(
     lineage: dict[str, str],
 ) -> Version:
     settings = opened.config["train"]
-    metrics = json.loads(opened.path("metrics.json").read_text(encoding="utf-8"))
+    metrics = read_metrics(opened)
     tags = {f"audiostyle.{key}": value for key, value in lineage.items() if value}
     if "git_revision" in lineage:
         tags["mlflow.source.git.commit"] = lineage["git_revision"]
     with tempfile.TemporaryDirectory() as folder:
         figures.draw(Path(folder), metrics, artifacts.read_table(opened.path("predictions.jsonl")))
-        about = opened.config["data"].get("data", {})
+        about = opened.table("data", "data")
         record = Record(
             parameters=unchanged.flat(settings),
             tags=tags | unchanged.recipe(opened.config["content_digest"], settings),
@@ -127,7 +127,7 @@ def _judge(
     version: Version,
     config: GateConfig,
 ) -> Verdict:
-    test = json.loads(opened.path("metrics.json").read_text(encoding="utf-8"))["test"]
+    test = read_metrics(opened)["test"]
     champion = registry.champion()
     if champion and champion.version == version.version:
         # Promoted by a registration that broke off before it said so.

@@ -4,6 +4,14 @@ from collections.abc import Callable
 
 import pytest
 from click.testing import Result
+from cluster_fixtures import (  # noqa: F401, fixtures
+    alone,
+    audiostyle,
+    connect,
+    package,
+    standin,
+    work,
+)
 from standin import Fault, StandIn
 
 from audiostyle.errors import AudiostyleError, InputError

@@ -13,6 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import Result
+from cluster_fixtures import (  # noqa: F401, fixtures
+    alone,
+    audiostyle,
+    connect,
+    package,
+    standin,
+    work,
+)
 from standin import SUCCESS, Fault, StandIn
 
 from pipeline import connection

@@ -1,9 +1,9 @@
 """Data sets that come with their splits: Medley-solos-DB, NSynth, Speech Commands."""
 
-import json
 from pathlib import Path
 
 from audiostyle.errors import InputError
+from audiostyle.untrusted import json_value
 from components.preprocess.datasets.layout import (
     Layout,
     Source,
@@ -59,7 +59,7 @@ def _read_nsynth(root: Path, base: Path) -> list[Source]:
     for part in _nsynth_parts(base):
         table = part / "examples.json"
         try:
-            notes = json.loads(table.read_text(encoding="utf-8"))
+            notes = json_value(table.read_bytes())
             for name, note in sorted(notes.items()):
                 found.append(
                     Source(
@@ -79,12 +79,15 @@ def _find_speech(root: Path) -> Path | None:
     return next((f for f in near(root) if all((f / name).is_file() for name in _LISTS)), None)
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text in UTF-8: {error}") from None
+
+
 def _read_speech(root: Path, base: Path) -> list[Source]:
-    listed = {
-        line.strip(): split
-        for name, split in _LISTS.items()
-        for line in (base / name).read_text(encoding="utf-8").splitlines()
-    }
+    listed = {line.strip(): split for name, split in _LISTS.items() for line in _lines(base / name)}
     return [
         Source(
             relative(path, root),

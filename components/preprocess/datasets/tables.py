@@ -1,12 +1,12 @@
 """A data set as a manifest: CSV or JSON lines with path and label of every recording."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audiostyle.errors import InputError
 from audiostyle.spectrogram_set import SPLITS
+from audiostyle.untrusted import json_value
 from components.preprocess.datasets.layout import Layout, Source, rows
 
 NAMES = ("manifest.csv", "manifest.jsonl", "clips.csv", "clips.jsonl")
@@ -71,7 +71,7 @@ def _table(manifest: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with manifest.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    row = json.loads(line)
+                    row = json_value(line)
                     if not isinstance(row, dict):
                         raise InputError(f"{manifest}: line {number} is no object: {line:.60}")
                     yield number, row

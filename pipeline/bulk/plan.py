@@ -1,0 +1,173 @@
+"""What there is left to do, and how long it takes by what was measured here before."""
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from audiostyle.artifacts import digest_of, file_digest
+from audiostyle.config import Config
+from audiostyle.store import Store
+from components.stylize.pairs import is_uri
+from pipeline.bulk.ledger import Ledger, key_of
+from pipeline.bulk.manifest import Base, Item, Items
+
+RATES = "rates.json"
+# Files whose hashes are remembered while a plan is made.
+_HASHES = 1 << 13
+
+
+@dataclass(frozen=True)
+class Model:
+    """A classifier: its artifact's folder, what it is called, and its digest."""
+
+    folder: Path
+    name: str
+    digest: str
+
+    def plain(self) -> dict[str, str]:
+        """What results are told apart by."""
+        return {"name": self.name, "digest": self.digest}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """todo: items to do, of `total`; groups: how many of them by settings, see `group_of`."""
+
+    todo: Items
+    total: int
+    groups: dict[str, int]
+
+    @property
+    def done(self) -> int:
+        """Items whose results are there and still right."""
+        return self.total - self.todo.count
+
+
+def plan(items: Items, ledger: Ledger, base: Base, model: Model, path: Path) -> Plan:
+    """Find what is to do: what is missing, and what has other inputs, settings or model now.
+
+    ledger: loaded. path: file for the items to do. Raises OSError for a file that cannot be read.
+    """
+    groups: dict[str, int] = {}
+    count = 0
+    hashed = lru_cache(maxsize=_HASHES)(file_digest)
+    with path.open("w", encoding="utf-8") as out, items.path.open(encoding="utf-8") as lines:
+        for line in lines:
+            item = Item(**json.loads(line))
+            known = ledger.done(item.id)
+            if known is not None:
+                inputs = {
+                    role: item.tags[role] if is_uri(place) else hashed(place)
+                    for role, place in item.places().items()
+                }
+                if known.key.hex() == item_key(item, base, model, inputs):
+                    continue
+            group = group_of(item, base)
+            groups[group] = groups.get(group, 0) + 1
+            out.write(line)
+            count += 1
+    return Plan(Items(path, count), items.count, groups)
+
+
+def item_key(item: Item, base: Base, model: Model, inputs: dict[str, str]) -> str:
+    """What an item's result depends on. inputs: role to hash, or to the tag of an object."""
+    stylize, reconstruct = base.of(item)
+    return key_of((stylize.plain(), reconstruct.plain()), model.plain(), inputs)
+
+
+def group_of(item: Item, base: Base) -> str:
+    """What items must have in common to be worked on together: all settings."""
+    if not item.stylize and not item.reconstruct:
+        return _group(base.stylize, base.reconstruct)
+    return _group(*base.of(item))
+
+
+@lru_cache(maxsize=256)
+def _group(stylize: Config, reconstruct: Config) -> str:
+    return digest_of([stylize.plain(), reconstruct.plain()])[:16]
+
+
+class Rates:
+    """Seconds that one process takes for an item, by settings, as measured on this machine."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._machine = f"{socket.gethostname()}, {os.cpu_count()} cores"
+        self._all: dict[str, dict[str, dict[str, float]]] = _read(store)
+        self._here = self._all.setdefault(self._machine, {})
+
+    def seconds(self, group: str) -> float | None:
+        """Seconds an item, or None where nothing was measured."""
+        found = self._here.get(group)
+        return found["seconds"] / found["items"] if found else None
+
+    def measured(self, group: str, items: int, seconds: float, *, warm: bool) -> None:
+        """Add a measurement. One of a process's first batch counts only as long as no other is."""
+        found = self._here.get(group)
+        if found is None or (warm and not found["warm"]):
+            found = self._here[group] = {"items": 0, "seconds": 0.0, "warm": warm}
+        elif found["warm"] and not warm:
+            return
+        found["items"] += items
+        found["seconds"] = round(found["seconds"] + seconds, 3)
+
+    def save(self) -> None:
+        """Keep them beside the results."""
+        self._store.put(RATES, json.dumps(self._all, indent=1).encode())
+
+    def expected(self, plan: Plan, processes: int) -> tuple[float, int]:
+        """Seconds for what is known, by so many processes; and of how many items nothing is."""
+        known, unknown = 0.0, 0
+        for group, count in plan.groups.items():
+            each = self.seconds(group)
+            if each is None:
+                unknown += count
+            else:
+                known += count * each / processes
+        return known, unknown
+
+
+def _read(store: Store) -> dict[str, Any]:
+    content = store.get(RATES)
+    try:
+        found = json.loads(content or b"{}")
+        for groups in found.values():
+            for measured in groups.values():
+                if not (measured["items"] > 0 <= measured["seconds"] and "warm" in measured):
+                    return {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # of no use, and made anew
+    return dict(found)
+
+
+def told(plan: Plan, rates: Rates, processes: int, shards: int, price: float | None) -> str:
+    """The plan for a person. price: of an hour of one machine, in whatever currency."""
+    seconds, unknown = rates.expected(plan, processes)
+    lines = [
+        f"Items     {plan.total}: {plan.done} done, {plan.todo.count} to do",
+        f"Shards    {shards}, {processes} processes each",
+    ]
+    if plan.todo.count == 0:
+        lines += ["Time      none"]
+    elif unknown:
+        lines += [
+            f"Time      unknown for {unknown} of {plan.todo.count} items: nothing was measured on"
+            " this machine with these settings; a run measures"
+        ]
+    else:
+        each = 60 * plan.todo.count / seconds if seconds else 0.0
+        lines += [f"Time      {_duration(seconds)} at {each:.1f} items a minute, as measured here"]
+    if price is not None:
+        cost = f"{price * seconds / 3600:.2f} at {price:g} an hour of one machine"
+        lines += [f"Cost      {'unknown, as the time is' if unknown else cost}"]
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left:02d} s"

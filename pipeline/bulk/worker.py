@@ -1,0 +1,244 @@
+"""The process that does the work: batches in, by one pipe; what became of them out, by another.
+
+A process of its own can be killed when a recording hangs or crashes a decoder, and each core has
+one. JSON lines both ways; what it prints goes to a log.
+"""
+
+import json
+import logging
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TextIO
+
+from audiostyle import artifacts
+from audiostyle.errors import AudioError, AudiostyleError
+from audiostyle.patience import passes
+from audiostyle.store import Store, StoreUnavailableError, open_store
+from components.stylize.pairs import is_uri
+
+# Bytes of recordings from buckets that stay on this machine for later batches.
+_FETCHED = 1 << 30
+# Recordings fetched at a time.
+_FETCHING = 8
+
+
+def main(arguments: list[str]) -> None:
+    """Work on batches until the pipe ends."""
+    read, write, threads = map(int, arguments[:3])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    answers = os.fdopen(write, "w", encoding="utf-8")
+    batches = _listen(read)
+    worker = Worker(threads)
+    _say(answers, {"ready": True})
+    while True:
+        _say(answers, worker.answer(batches.get()))
+
+
+def _listen(read: int) -> "queue.Queue[dict[str, Any]]":
+    """Batches as they come. When the caller is gone, so is this process, whatever it does."""
+    batches: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def listen() -> None:
+        with os.fdopen(read, encoding="utf-8") as lines:
+            for line in lines:
+                batches.put(json.loads(line))
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return batches
+
+
+def _say(answers: TextIO, told: dict[str, Any]) -> None:
+    answers.write(json.dumps(told) + "\n")
+    answers.flush()
+
+
+class Worker:
+    """Both stages, for one batch after another; what they share is loaded once."""
+
+    def __init__(self, threads: int) -> None:
+        # Imported here, so that the caller's own import of this module costs nothing.
+        import torch
+
+        import components.reconstruct.reconstruct
+        import components.stylize.stylize  # noqa: F401
+
+        torch.set_num_threads(threads)
+        self._session: Any = None
+        self._recordings: Recordings | None = None
+
+    def answer(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """What became of a batch: a row an item, or the error that all of it failed with."""
+        try:
+            return self._work(batch)
+        except (AudiostyleError, OSError) as error:
+            return {
+                "error": str(error),
+                "passes": passes(error),
+                # The same again would fail the same way.
+                "final": isinstance(error, AudiostyleError) and error.exit_code == 2,
+                "path": error.path if isinstance(error, AudioError) else "",
+            }
+        finally:
+            shutil.rmtree(Path(batch["folder"]) / "stylized", ignore_errors=True)
+
+    def _work(self, batch: dict[str, Any]) -> dict[str, Any]:
+        from components.reconstruct.reconstruct import ReconstructConfig, reconstruct
+        from components.stylize.config import StylizeConfig
+        from components.stylize.pairs import Pair
+        from components.stylize.session import Session
+        from components.stylize.stylize import stylize
+
+        folder = Path(batch["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._recordings is None:
+            self._recordings = Recordings(Path(batch["recordings"]))
+        if self._session is None or self._session.classifier != batch["classifier"]:
+            self._session = Session(batch["classifier"])
+        pairs, tags = [], {}
+        places = {place for item in batch["items"] for place in item["places"].values()}
+        self._recordings.make_room(places)
+        self._recordings.fetch(places)
+        for item in batch["items"]:
+            local = {role: self._recordings.of(place) for role, place in item["places"].items()}
+            tags[item["id"]] = {role: tag for role, (_, tag) in local.items()}
+            pairs.append(Pair(item["id"], **{role: path for role, (path, _) in local.items()}))
+        names = {str(path): place for place, path in self._recordings.names()}
+        begun = time.perf_counter()
+        try:
+            stylize(
+                pairs,
+                batch["classifier"],
+                folder / "stylized",
+                StylizeConfig.parse(batch["stylize"], "stylize"),
+                batch["model"],
+                batch["kept"],
+                session=self._session,
+            )
+        except AudioError as error:
+            place = names.get(error.path, error.path)
+            raise AudioError(place, error.reason) from None
+        between = time.perf_counter()
+        config = ReconstructConfig.parse(batch["reconstruct"], "reconstruct")
+        reconstruct(folder / "stylized", folder / "audio", config, report=False)
+        seconds = {"stylize": between - begun, "reconstruct": time.perf_counter() - between}
+        return {"rows": _rows(folder, tags), "seconds": seconds}
+
+
+def _rows(folder: Path, tags: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+    # Made by this process just now: what it wrote need not be hashed again to be believed.
+    hashes = {
+        part: artifacts.Manifest.parse(
+            json.loads((folder / part / artifacts.MANIFEST).read_text(encoding="utf-8")), folder
+        ).files
+        for part in ("stylized", "audio")
+    }
+    made = {row["id"]: row for row in artifacts.read_table(folder / "audio" / "items.jsonl")}
+    rows = []
+    for item in artifacts.read_table(folder / "stylized" / "items.jsonl"):
+        output = made[item["id"]]
+        figures = {k: v for k, v in output.items() if k not in ("id", "file", "sources")}
+        rows.append(
+            {
+                "id": item["id"],
+                "error": item["error"],
+                "output": output["file"],
+                "bytes": (folder / "audio" / output["file"]).stat().st_size,
+                "sha256": hashes["audio"][output["file"]],
+                "inputs": {
+                    role: {
+                        "sha256": hashes["stylized"][path],
+                        **({"tag": tags[item["id"]][role]} if tags[item["id"]][role] else {}),
+                    }
+                    for role, path in item["audio"].items()
+                },
+                "settings": item["settings"],
+                "losses": {
+                    name: [float(f"{value:.5g}") for value in values]
+                    for name, values in item["losses"].items()
+                },
+                "measures": figures,
+            }
+        )
+    return rows
+
+
+class Recordings:
+    """Recordings on this machine: those from buckets are fetched once, while there is room."""
+
+    def __init__(self, folder: Path, most: int = _FETCHED) -> None:
+        self._folder = folder
+        self._most = most
+        self._there: OrderedDict[str, tuple[Path, str]] = OrderedDict()
+        self._stores: dict[str, Store] = {}
+        self._number = 0
+
+    def of(self, place: str) -> tuple[Path, str]:
+        """The file of a path, or of a URI that was fetched; and the object's tag."""
+        if not is_uri(place):
+            return Path(place), ""
+        self._there.move_to_end(place)
+        return self._there[place]
+
+    def fetch(self, places: set[str]) -> None:
+        """Fetch what is in a bucket and not here yet. Raises the store's errors."""
+        missing = sorted(place for place in places if is_uri(place) and place not in self._there)
+        if not missing:
+            return
+        for place in missing:
+            bucket = _bucket(place)
+            if bucket not in self._stores:
+                self._stores[bucket] = open_store(f"s3://{bucket}")
+        with ThreadPoolExecutor(_FETCHING) as pool:
+            # A folder each: objects of one name from several places keep that name.
+            numbers = range(self._number, self._number + len(missing))
+            self._number += len(missing)
+            for place, found in zip(
+                missing, pool.map(self._fetched, missing, numbers), strict=True
+            ):
+                self._there[place] = found
+
+    def names(self) -> list[tuple[str, Path]]:
+        """URI and file of what was fetched."""
+        return [(place, path) for place, (path, _) in self._there.items()]
+
+    def make_room(self, needed: set[str]) -> None:
+        """Remove what was used longest ago beyond the most that is kept, but nothing needed."""
+        size = sum(path.stat().st_size for path, _ in self._there.values())
+        for place in list(self._there):
+            if size <= self._most:
+                return
+            if place not in needed:
+                path, _ = self._there.pop(place)
+                size -= path.stat().st_size
+                shutil.rmtree(path.parent)
+
+    def _fetched(self, uri: str, number: int) -> tuple[Path, str]:
+        key = uri.removeprefix("s3://").partition("/")[2]
+        target = self._folder / str(number) / (key.rpartition("/")[2] or "recording")
+        target.parent.mkdir(parents=True)
+        try:
+            with self._stores[_bucket(uri)].open(key) as stream, target.open("wb") as file:
+                for chunk in stream.chunks:
+                    file.write(chunk)
+            if target.stat().st_size != stream.total:
+                raise StoreUnavailableError(f"{uri}: ended before all of it was there")
+        except BaseException:
+            shutil.rmtree(target.parent, ignore_errors=True)
+            raise
+        return target, stream.tag
+
+
+def _bucket(uri: str) -> str:
+    return uri.removeprefix("s3://").partition("/")[0]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,196 @@
+# ruff: noqa: F401, F811, `clips` is a fixture
+"""Each item exactly once: what is there and right is left alone, all else is done."""
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from bulk_jobs import (
+    arguments,
+    bulk,
+    clips,
+    counts,
+    results,
+    rows_of,
+    started,
+    state,
+    visible,
+    workers_of,
+    write_csv,
+)
+from conftest import RATE, tone
+
+from audiostyle import audio
+from audiostyle.artifacts import file_digest
+
+pytestmark = pytest.mark.slow
+
+
+def test_only_what_is_missing_or_changed(clips: Path, classifier: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(clips, own)
+    rows = rows_of(own, 6)
+    path = write_csv(tmp_path / "m.csv", rows)
+    out = tmp_path / "out"
+    given = arguments(path, out, classifier, clips)
+
+    first = bulk(*given)
+    assert first.exit_code == 0, first.stderr
+    assert counts(first) == (0, 6, 0)
+    names = [row["id"] for row in rows]
+    assert visible(out) == {"results.jsonl", *(f"{name}.wav" for name in names)}
+    found = results(out)
+    for row in rows:
+        made = found[row["id"]]
+        assert made["status"] == "done"
+        assert made["sha256"] == file_digest(out / made["output"])
+        assert made["inputs"]["style"]["sha256"] == file_digest(row["style"])
+        assert made["settings"]["stylize"]["iterations"] == 3
+        assert made["seconds"] > 0
+        heard = audio.read(out / made["output"])
+        assert (heard.sample_rate, heard.frames) == (RATE, RATE)
+    # Its content in another colour, and neither silence nor the content itself.
+    content, result = (audio.read(p).samples[0] for p in (rows[0]["content"], out / "item-0.wav"))
+    assert 0.2 < float(np.corrcoef(np.abs(np.fft.rfft([content, result])))[0, 1]) < 0.9999
+
+    def again(*names_done: str) -> None:
+        """The next call does these items and no others."""
+        before = state(out, names)
+        result = bulk(*given)
+        assert result.exit_code == 0, result.stderr
+        assert counts(result) == (6 - len(names_done), len(names_done), 0)
+        after = state(out, names)
+        assert {name for name in names if before[name] != after[name]} == set(names_done)
+        assert set(results(out)) == set(names)
+
+    again()
+    # Another recording under the same name; half an output; half a row, as a power cut leaves it.
+    (own / "c2.wav").write_bytes((own / "c9.wav").read_bytes())
+    with (out / "item-3.wav").open("rb+") as file:
+        file.truncate(100)
+    text = (out / "results.jsonl").read_text()
+    last = json.loads(text.splitlines()[-1])["id"]
+    assert last not in ("item-2", "item-3")
+    (out / "results.jsonl").write_text("{}\nnot a row\n" + text[:-40])
+    again("item-2", "item-3", last)
+    assert results(out)["item-2"]["inputs"]["content"]["sha256"] == file_digest(own / "c9.wav")
+    assert audio.read(out / "item-3.wav").frames == RATE
+    rows[4]["learning_rate"] = 0.2
+    rows[5]["reconstruct.format"] = "flac"
+    write_csv(path, rows)
+    result = bulk(*given)
+    assert counts(result) == (4, 2, 0)
+    assert results(out)["item-4"]["settings"]["stylize"]["learning_rate"] == 0.2
+    assert (out / "item-5.flac").exists()
+    assert not (out / "item-5.wav").exists()
+    # Another model, if only by name: everything.
+    other = shutil.copytree(classifier, tmp_path / "other")
+    result = bulk(*arguments(path, out, other, clips, "--report", 4))
+    assert counts(result) == (0, 6, 0)
+    assert {row["model"]["name"] for row in results(out).values()} == {"other"}
+    page = (out / "report.html").read_text()
+    assert ">item-3<" in page
+    assert ">item-4<" not in page
+    plan = bulk(*arguments(path, out, other, clips, "--dry-run", "--style-weight", 7))
+    assert "6: 0 done, 6 to do" in plan.stdout
+    assert "unknown for 6 of 6" in plan.stdout
+    plan = bulk(*arguments(path, tmp_path / "new", other, clips, "--dry-run"))
+    assert "6: 0 done, 6 to do" in plan.stdout
+    assert not (tmp_path / "new").exists()
+
+
+def test_bad_items_do_not_stop_good_ones(clips: Path, classifier: Path, tmp_path: Path) -> None:
+    rows = rows_of(clips, 8)
+    (tmp_path / "text.wav").write_text("no audio")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
+    rows[2]["content"] = "text.wav"
+    rows[5]["style"] = "silent.wav"
+    # Hours of work: it is ended at its time limit.
+    rows[7]["reconstruct.iterations"] = 10_000_000
+    out = tmp_path / "out"
+    given = arguments(write_csv(tmp_path / "m.csv", rows), out, classifier, clips)
+    done = bulk(*given, "--time-limit", 30, "--retries", 0, "--workers", 2)
+    assert done.exit_code == 1
+    assert counts(done) == (0, 5, 3)
+    found = results(out)
+    assert "text.wav" in found["item-2"]["error"]
+    assert "silent" in found["item-5"]["error"]
+    assert "--time-limit" in found["item-7"]["error"]
+    failed = {id for id, row in found.items() if row["status"] == "failed"}
+    assert failed == {"item-2", "item-5", "item-7"}
+    assert "item-2: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (out / "item-7.wav").exists()
+
+    # The next call tries them again, and only them.
+    del rows[7]["reconstruct.iterations"]
+    soundfile.write(tmp_path / "silent.wav", tone(500, seconds=1), RATE)
+    write_csv(tmp_path / "m.csv", rows)
+    done = bulk(*given)
+    assert counts(done) == (5, 2, 1)
+    stopped = bulk(*given, "--on-error", "stop")
+    assert stopped.exit_code == 1
+    assert "stopped at item-2" in stopped.stderr
+
+
+def test_two_callers_and_ended_ones(clips: Path, classifier: Path, tmp_path: Path) -> None:
+    rows = rows_of(clips, 40)
+    out = tmp_path / "out"
+    given = arguments(write_csv(tmp_path / "m.csv", rows), out, classifier, clips)
+
+    def rows_written() -> int:
+        path = out / "results.jsonl"
+        return len(path.read_bytes().splitlines()) if path.exists() else 0
+
+    def begun() -> object:
+        """A call that has finished something."""
+        have = rows_written()
+        process = started(given)
+        until = time.monotonic() + 120
+        while rows_written() <= have and time.monotonic() < until:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.02)
+        return process
+
+    process = begun()
+    second = bulk(*given)
+    assert process.poll() is None
+    assert second.exit_code == 1
+    assert f"process {process.pid} on " in second.stderr
+    assert "is working on this output" in second.stderr
+    process.send_signal(signal.SIGTERM)
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, told
+    assert "Traceback" not in told
+    whole(out)
+
+    process = begun()
+    children = workers_of(process.pid)
+    process.kill()
+    process.wait()
+    whole(out)
+    # Its workers see that it is gone; and the next caller that it holds no lock.
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    done = bulk(*given)
+    before, now, aside = counts(done)
+    assert (before + now, aside) == (40, 0)
+    assert 0 < before < 40
+    assert len(results(out)) == 40
+    whole(out)
+
+
+def whole(out: Path) -> None:
+    """Every output that is visible is one, from its first sample to its last."""
+    for path in out.glob("*.wav"):
+        assert audio.read(path).frames == RATE
+    rows = out / "results.jsonl"
+    for line in rows.read_text().splitlines() if rows.exists() else ():
+        assert (out / json.loads(line)["output"]).is_file()

@@ -1,0 +1,101 @@
+# ruff: noqa: F401, F811, fixtures
+"""A job whose manifest, recordings and results are all in a bucket, of a server that fails."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from bulk_jobs import arguments, bulk, clips, counts, rows_of, started, write_csv
+from conftest import RATE
+from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+
+from audiostyle import audio
+from audiostyle.store import Store, open_store
+
+pytestmark = pytest.mark.slow
+
+
+def put(clips: Path, name: str, count: int, folder: Path) -> Store:
+    """Recordings and a manifest in a folder of the bucket, and nothing on this machine."""
+    store = open_store(f"s3://{BUCKET}/{name}")
+    for path in clips.glob("*.wav"):
+        store.put(f"audio/{path.name}", path.read_bytes())
+    store.put("m.csv", write_csv(folder / "m.csv", rows_of("audio", count)).read_bytes())
+    return store
+
+
+def test_all_in_a_bucket(
+    clips: Path, classifier: Path, tmp_path: Path, seaweedfs: SeaweedFS
+) -> None:
+    store = put(clips, "all", 5, tmp_path)
+    out = open_store(f"s3://{BUCKET}/all/out")
+    given = arguments(f"{store.uri}/m.csv", out.uri, classifier, clips)
+    given += ["--report", "2", "--workspace", str(tmp_path / "workspace")]
+    done = bulk(*given)
+    assert done.exit_code == 0, done.stderr
+    assert counts(done) == (0, 5, 0)
+    keys = [entry.key for entry in out.list()]
+    wavs = [f"item-{n}.wav" for n in range(5)]
+    assert [key for key in keys if "/" not in key] == sorted(
+        [*wavs, "results.jsonl", "report.html", "report-embedded.html"]
+    )
+    assert not [key for key in keys if "rows" in key]
+    rows = [json.loads(line) for line in (out.get("results.jsonl") or b"").splitlines()]
+    assert sorted(row["output"] for row in rows) == wavs
+    assert {len(row["inputs"]["content"]["sha256"]) for row in rows} == {64}
+    page = (out.get("report.html") or b"").decode()
+    assert "./item-0.wav" in page
+    assert any(key.startswith("media/") for key in keys)
+    (tmp_path / "heard.wav").write_bytes(out.get("item-0.wav") or b"")
+    assert audio.read(tmp_path / "heard.wav").frames == RATE
+
+    store.put("audio/c3.wav", (clips / "c4.wav").read_bytes())
+    out.put("item-1.wav", b"half")
+    done = bulk(*given)
+    assert counts(done) == (3, 2, 0)
+    assert counts(bulk(*given)) == (5, 0, 0)
+    assert not any((tmp_path / "workspace").rglob("*.wav"))
+    # What is not there is said before anything starts, all of it.
+    store.delete("audio/c3.wav")
+    store.delete("audio/s0.wav")
+    done = bulk(*given)
+    assert done.exit_code == 2
+    assert "2 bad rows" in done.stderr
+    assert "audio/c3.wav: there is no such object" in done.stderr
+
+
+def test_an_outage_is_waited_for_or_told(
+    clips: Path, classifier: Path, tmp_path: Path, seaweedfs: SeaweedFS
+) -> None:
+    store = put(clips, "outage", 60, tmp_path)
+    out = open_store(f"s3://{BUCKET}/outage/out")
+    given = arguments(f"{store.uri}/m.csv", out.uri, classifier, clips)
+    given += ["--workspace", str(tmp_path / "workspace")]
+
+    def begun(*more: str) -> object:
+        process = started([*given, *more])
+        have = len(list(out.list("item-")))
+        until = time.monotonic() + 120
+        while len(list(out.list("item-"))) <= have and time.monotonic() < until:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        return process
+
+    process = begun("--patience", "0")
+    seaweedfs.stop()
+    text = process.communicate(timeout=300)[0]
+    assert process.returncode == 1, text
+    assert "waited" in text
+    assert "no answer from" in text
+    assert "Traceback" not in text
+    seaweedfs.start()
+    process = begun()
+    seaweedfs.stop()
+    time.sleep(3)
+    seaweedfs.start()
+    text = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, text
+    assert "waiting for it" in text
+    assert len(list(out.list("item-"))) == 60
+    assert len((out.get("results.jsonl") or b"").splitlines()) == 60
