@@ -24,7 +24,7 @@ ANY = GateConfig(floor=1.0)
 
 
 @pytest.fixture(scope="module")
-def uri(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:  # noqa: F811
+def uri(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("registry")
     return f"sqlite:///{shutil.copy(empty_database, folder / 'mlflow.db')}"
 

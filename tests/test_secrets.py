@@ -24,7 +24,7 @@ SECRETS = (SECRET, TOKEN)
 
 @pytest.fixture
 def environment(
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, str]:
     """The environment of a process that has credentials for both servers."""
@@ -71,7 +71,7 @@ def stage(folder: Path, environment: dict[str, str], name: str, *arguments: obje
 def test_stages_keep_no_secret(
     tmp_path: Path,
     environment: dict[str, str],
-    mlflow_server: MlflowServer,  # noqa: F811
+    mlflow_server: MlflowServer,
 ) -> None:
     """Cache, recordings and registry in S3: nothing of how they were reached is left."""
     from components.train.gate import GateConfig

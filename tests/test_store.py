@@ -88,7 +88,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         open_store(tmp_path / "x").check()
 
 
-def test_missing_bucket(seaweedfs: SeaweedFS) -> None:  # noqa: F811
+def test_missing_bucket(seaweedfs: SeaweedFS) -> None:
     store = open_store("s3://nowhere/data")
     for call in (store.check, lambda: store.get("k"), lambda: list(store.list())):
         with pytest.raises(InputError, match=r"s3://nowhere/data.*no bucket 'nowhere'"):
@@ -98,7 +98,7 @@ def test_missing_bucket(seaweedfs: SeaweedFS) -> None:  # noqa: F811
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_wrong_credentials(
     name: str,
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(name, "wrong")
@@ -109,7 +109,7 @@ def test_wrong_credentials(
 
 
 def test_no_credentials(
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:

@@ -16,7 +16,7 @@ from pipeline import images, local, stylization
 
 @pytest.fixture(scope="module")
 def registry(
-    empty_database: Path,  # noqa: F811
+    empty_database: Path,
     classifier: Path,
     spectrograms: Path,
     tmp_path_factory: pytest.TempPathFactory,

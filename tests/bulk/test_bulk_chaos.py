@@ -1,4 +1,4 @@
-# ruff: noqa: F401, F811, fixtures
+# ruff: noqa: F401, fixtures
 """Half a hundred faults during one job: each item is there, once, and as without them."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# ruff: noqa: F401, F811, `clips` is a fixture
+# ruff: noqa: F401, `clips` is a fixture
 """A manifest is read whole and checked whole, whatever it is written in."""
 
 import json

@@ -1,4 +1,4 @@
-# ruff: noqa: F401, F811, `clips` is a fixture
+# ruff: noqa: F401, `clips` is a fixture
 """Each item exactly once: what is there and right is left alone, all else is done."""
 
 import json

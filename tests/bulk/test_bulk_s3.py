@@ -1,4 +1,4 @@
-# ruff: noqa: F401, F811, fixtures
+# ruff: noqa: F401, fixtures
 """A job whose manifest, recordings and results are all in a bucket, of a server that fails."""
 
 import json

@@ -117,19 +117,19 @@ def _packed(ending: str, members: list[Member], files: dict[str, bytes]) -> byte
     return _tar(members, files, ending.partition(".")[2])
 
 
-def _try(warm: Warm, folder: Path, ending: str, content: bytes) -> Outcome:  # noqa: F811
+def _try(warm: Warm, folder: Path, ending: str, content: bytes) -> Outcome:
     (folder / f"bad.{ending}").write_bytes(content)
     read = ("--data", f"bad.{ending}", "--out", "out", *SETTINGS, "--max-failures", 0)
     return attempt(warm, folder, "preprocess", *read, out="out")
 
 
 @pytest.fixture(scope="module")
-def files(small: Path) -> dict[str, bytes]:  # noqa: F811
+def files(small: Path) -> dict[str, bytes]:
     return {name: (small / f"{name[4]}.wav").read_bytes() for name in _NAMES}
 
 
 @pytest.mark.slow
-def test_archives_that_mean_harm(warm: Warm, files: dict[str, bytes]) -> None:  # noqa: F811
+def test_archives_that_mean_harm(warm: Warm, files: dict[str, bytes]) -> None:
     def one(drawn: tuple[str, list[Member]]) -> Outcome | None:
         ending, members = drawn
         with place() as folder:
@@ -159,7 +159,7 @@ def test_archives_that_mean_harm(warm: Warm, files: dict[str, bytes]) -> None:  
 
 
 @pytest.mark.slow
-def test_damaged_archives(warm: Warm, files: dict[str, bytes]) -> None:  # noqa: F811
+def test_damaged_archives(warm: Warm, files: dict[str, bytes]) -> None:
     whole = {ending: _packed(ending, [], files) for ending in ENDINGS}
 
     def one(drawn: tuple[str, Damage]) -> Outcome:
@@ -172,7 +172,7 @@ def test_damaged_archives(warm: Warm, files: dict[str, bytes]) -> None:  # noqa:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
-def test_bombs(ending: str, warm: Warm) -> None:  # noqa: F811
+def test_bombs(ending: str, warm: Warm) -> None:
     with place() as folder:
         done = _try(warm, folder, ending, _bomb(ending))
     assert done.code == 2
@@ -181,7 +181,7 @@ def test_bombs(ending: str, warm: Warm) -> None:  # noqa: F811
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_a_bomb_without_a_tar_in_it(pack: object, warm: Warm) -> None:  # noqa: F811
+def test_a_bomb_without_a_tar_in_it(pack: object, warm: Warm) -> None:
     with place() as folder:
         assert _try(warm, folder, "tar.gz", pack(bytes(300 << 20))).code == 2  # type: ignore[operator]
 
@@ -190,7 +190,7 @@ def test_a_bomb_without_a_tar_in_it(pack: object, warm: Warm) -> None:  # noqa: 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_good_archives_are_taken(
     ending: str,
-    warm: Warm,  # noqa: F811
+    warm: Warm,
     files: dict[str, bytes],
 ) -> None:
     with place() as folder:

@@ -17,7 +17,7 @@ from warm import QUICK
 _TRAIN = ("--epochs", 1, "--bands", 16, "--channels", "[2, 2, 2, 2]")
 
 
-def _try(warm: Warm, small: Path, folder: Path, kind: str) -> Outcome:  # noqa: F811
+def _try(warm: Warm, small: Path, folder: Path, kind: str) -> Outcome:
     """Read an artifact that lies in `bad` of the folder."""
     commands: dict[str, tuple[Any, ...]] = {
         "set": ("train", "--data", "bad", "--out", "out", *_TRAIN),
@@ -38,8 +38,8 @@ _ARTIFACT = {"set": "set", "model": "model", "stylized": "stylized", "told": "mo
 
 
 def _changed(
-    warm: Warm,  # noqa: F811
-    small: Path,  # noqa: F811
+    warm: Warm,
+    small: Path,
     kind: str,
     name: str,
     change: Callable[[Path], None],
@@ -72,7 +72,7 @@ _RAW = st.sampled_from(["", "{", "[]", "null", DEEP, "1" * 5000, "\udcff", '{"fo
 
 
 @pytest.mark.slow
-def test_manifests_and_descriptions(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_manifests_and_descriptions(warm: Warm, small: Path) -> None:
     def one(drawn: tuple[tuple[str, str], Any]) -> Outcome:
         (kind, name), change = drawn
         return _changed(warm, small, kind, name, lambda path: _json_text(path, change))
@@ -96,7 +96,7 @@ def _rows(path: Path, change: Change | str | Damage, at: int) -> None:
 
 
 @pytest.mark.slow
-def test_tables(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_tables(warm: Warm, small: Path) -> None:
     def one(drawn: tuple[str, Any, int]) -> Outcome:
         kind, change, at = drawn
         name = {"set": "clips.jsonl", "stylized": "items.jsonl"}[kind]
@@ -117,7 +117,7 @@ _DTYPES = ("F64", "F16", "BF16", "I64", "I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2"
 
 
 @pytest.mark.slow
-def test_tensors(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_tensors(warm: Warm, small: Path) -> None:
     def header(path: Path, change: Change) -> None:
         content = path.read_bytes()
         size = struct.unpack("<Q", content[:8])[0]
@@ -170,7 +170,7 @@ def test_tensors(warm: Warm, small: Path) -> None:  # noqa: F811
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", _ARTIFACT)
-def test_good_artifacts_are_taken(kind: str, warm: Warm, small: Path) -> None:  # noqa: F811
+def test_good_artifacts_are_taken(kind: str, warm: Warm, small: Path) -> None:
     with place() as folder:
         copied(small / _ARTIFACT[kind], folder / "bad")
         agreeing(folder / "bad")
@@ -179,7 +179,7 @@ def test_good_artifacts_are_taken(kind: str, warm: Warm, small: Path) -> None:  
 
 @pytest.mark.slow
 @pytest.mark.parametrize("id", ["../../evil", "a/../../evil", "{out}/evil", "sub/evil", "..", ""])
-def test_an_item_writes_nowhere_else(id: str, warm: Warm, small: Path) -> None:  # noqa: F811
+def test_an_item_writes_nowhere_else(id: str, warm: Warm, small: Path) -> None:
     """An id is part of names of files, so one that is a path would choose where these are."""
     with place() as folder:
         bad = copied(small / "stylized", folder / "bad")
@@ -201,7 +201,7 @@ def test_an_item_writes_nowhere_else(id: str, warm: Warm, small: Path) -> None: 
 
 
 @pytest.mark.slow
-def test_a_network_of_absurd_size_takes_no_memory(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_a_network_of_absurd_size_takes_no_memory(warm: Warm, small: Path) -> None:
     def huge(path: Path) -> None:
         told = json.loads(path.read_text())
         told["network"]["channels"] = [10**5] * 4

@@ -29,9 +29,9 @@ def recordings() -> dict[str, bytes]:
 
 
 def _stylised(
-    warm: Warm,  # noqa: F811
-    small: Path,  # noqa: F811
-    classifier: Path,  # noqa: F811
+    warm: Warm,
+    small: Path,
+    classifier: Path,
     name: str,
     content: bytes,
 ) -> Outcome:
@@ -44,9 +44,9 @@ def _stylised(
 
 
 def _preprocessed(
-    warm: Warm,  # noqa: F811
-    small: Path,  # noqa: F811
-    classifier: Path,  # noqa: F811
+    warm: Warm,
+    small: Path,
+    classifier: Path,
     name: str,
     content: bytes,
 ) -> Outcome:
@@ -66,9 +66,9 @@ READERS = (_stylised, _preprocessed)
 @pytest.mark.slow
 def test_damaged_recordings(
     recordings: dict[str, bytes],
-    warm: Warm,  # noqa: F811
-    small: Path,  # noqa: F811
-    classifier: Path,  # noqa: F811
+    warm: Warm,
+    small: Path,
+    classifier: Path,
 ) -> None:
     def one(drawn: tuple[str, Damage, int]) -> Outcome:
         name, damage, reader = drawn
@@ -131,7 +131,7 @@ _SAMPLES = {
 
 
 @pytest.mark.slow
-def test_made_up_wav_files(warm: Warm, small: Path, classifier: Path) -> None:  # noqa: F811
+def test_made_up_wav_files(warm: Warm, small: Path, classifier: Path) -> None:
     def one(drawn: tuple[dict[str, int], str, int]) -> Outcome:
         header, samples, reader = drawn
         if samples in ("NaN", "infinite", "enormous"):
@@ -148,9 +148,9 @@ def test_made_up_wav_files(warm: Warm, small: Path, classifier: Path) -> None:  
 def test_good_recordings_are_taken(
     name: str,
     recordings: dict[str, bytes],
-    warm: Warm,  # noqa: F811
-    small: Path,  # noqa: F811
-    classifier: Path,  # noqa: F811
+    warm: Warm,
+    small: Path,
+    classifier: Path,
 ) -> None:
     for read in READERS:
         assert read(warm, small, classifier, f"good.{name}", recordings[name]).code == 0

@@ -89,7 +89,7 @@ def _nested(name: str, value: str) -> str:
     return "\n".join([*lines, f"{'  ' * len(above)}{last}: {value}", ""])
 
 
-def _inputs(small: Path) -> dict[str, tuple[object, ...]]:  # noqa: F811
+def _inputs(small: Path) -> dict[str, tuple[object, ...]]:
     return {
         "preprocess": ("--data", small / "clips.csv"),
         "train": ("--data", small / "set"),
@@ -112,7 +112,7 @@ _COSTLY = (
 
 
 @pytest.mark.slow
-def test_files_of_settings(warm: Warm, small: Path, classifier: Path) -> None:  # noqa: F811
+def test_files_of_settings(warm: Warm, small: Path, classifier: Path) -> None:
     def one(drawn: tuple[str, bytes | Damage]) -> Outcome:
         stage, content = drawn
         if isinstance(content, Damage):
@@ -160,7 +160,7 @@ def test_files_of_settings(warm: Warm, small: Path, classifier: Path) -> None:  
 
 
 @pytest.mark.slow
-def test_options(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_options(warm: Warm, small: Path) -> None:
     def one(drawn: tuple[str, str, str]) -> Outcome | None:
         stage, name, value = drawn
         if "\x00" in value or "\ud800" in value or len(value) > 50_000:
@@ -185,7 +185,7 @@ def test_options(warm: Warm, small: Path) -> None:  # noqa: F811
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", _STAGES)
-def test_good_settings_are_taken(stage: str, warm: Warm, small: Path) -> None:  # noqa: F811
+def test_good_settings_are_taken(stage: str, warm: Warm, small: Path) -> None:
     good = {
         "preprocess": "spectrogram: {n_fft: 256, hop_length: 128, clip_seconds: 0.25}\n"
         "validation: 0\ntest: 0\n",

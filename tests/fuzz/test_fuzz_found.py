@@ -65,7 +65,7 @@ def test_plain_json_and_yaml_are_read() -> None:
     }
 
 
-def _stylize(warm: Warm, folder: Path, small: Path, name: str) -> object:  # noqa: F811
+def _stylize(warm: Warm, folder: Path, small: Path, name: str) -> object:
     (folder / "pairs.csv").write_text(f"id,content,style\nx,{name},{small / 'style.wav'}\n")
     command = ("stylize", "--pairs", "pairs.csv", "--classifier", small / "model", "--out", "out")
     return attempt(warm, folder, *command, *QUICK, out="out", named=name)
@@ -73,7 +73,7 @@ def _stylize(warm: Warm, folder: Path, small: Path, name: str) -> object:  # noq
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [1, 999, 2_000_000, 2**31 - 1])
-def test_rates_at_which_nothing_is_recorded(rate: int, warm: Warm, small: Path) -> None:  # noqa: F811
+def test_rates_at_which_nothing_is_recorded(rate: int, warm: Warm, small: Path) -> None:
     with place() as folder:
         soundfile.write(folder / "a.wav", tone(seconds=1), 22050)
         content = bytearray((folder / "a.wav").read_bytes())
@@ -84,7 +84,7 @@ def test_rates_at_which_nothing_is_recorded(rate: int, warm: Warm, small: Path) 
 
 
 @pytest.mark.slow
-def test_a_thousand_channels_fit(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_a_thousand_channels_fit(warm: Warm, small: Path) -> None:
     """Blocks are as many bytes whatever the channels: a gigabyte is enough for the process."""
     with place() as folder:
         many = np.repeat(tone(seconds=1)[:, None], 1000, 1)
@@ -98,7 +98,7 @@ def test_a_thousand_channels_fit(warm: Warm, small: Path) -> None:  # noqa: F811
 
 @pytest.mark.slow
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
-def test_samples_beyond_all_measure(subtype: str, warm: Warm, small: Path) -> None:  # noqa: F811
+def test_samples_beyond_all_measure(subtype: str, warm: Warm, small: Path) -> None:
     with place() as folder:
         soundfile.write(folder / "a.wav", tone(seconds=1) * 1e30, 22050, subtype=subtype)
         done = _stylize(warm, folder, small, "a.wav")
@@ -106,7 +106,7 @@ def test_samples_beyond_all_measure(subtype: str, warm: Warm, small: Path) -> No
 
 
 @pytest.mark.slow
-def test_an_error_does_not_steer_the_terminal(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_an_error_does_not_steer_the_terminal(warm: Warm, small: Path) -> None:
     with place() as folder:
         (folder / "a.csv").write_text('id,"\x1b[2J\u202e\nnot an error",style\n')
         command = ("stylize", "--pairs", "a.csv", "--classifier", small / "model", "--out", "out")
@@ -115,7 +115,7 @@ def test_an_error_does_not_steer_the_terminal(warm: Warm, small: Path) -> None: 
 
 
 @pytest.mark.slow
-def test_tags_of_a_registry_do_not_steer_it_either(registry_uri: str, small: Path) -> None:  # noqa: F811
+def test_tags_of_a_registry_do_not_steer_it_either(registry_uri: str, small: Path) -> None:
     """Whoever reaches the server may set them."""
     register(small / "model", small / "set", registry_uri, GateConfig())
     registry = Registry(registry_uri)
@@ -130,7 +130,7 @@ def test_tags_of_a_registry_do_not_steer_it_either(registry_uri: str, small: Pat
 
 
 @pytest.mark.slow
-def test_an_archive_is_no_part_of_an_artifact(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_an_archive_is_no_part_of_an_artifact(warm: Warm, small: Path) -> None:
     """Half an archive cannot be listed, so nobody knows that there is no pickle in it."""
     with place() as folder:
         bad = copied(small / "model", folder / "bad")
@@ -141,7 +141,7 @@ def test_an_archive_is_no_part_of_an_artifact(warm: Warm, small: Path) -> None: 
 
 
 @pytest.mark.slow
-def test_an_item_of_endless_silence(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_an_item_of_endless_silence(warm: Warm, small: Path) -> None:
     """So many samples would be written, and fill any disk."""
     with place() as folder:
         bad = copied(small / "stylized", folder / "bad")
@@ -175,7 +175,7 @@ def test_an_item_of_endless_silence(warm: Warm, small: Path) -> None:  # noqa: F
 def test_as_a_person_would_run_it(
     command: tuple[str, ...],
     words: str,
-    small: Path,  # noqa: F811
+    small: Path,
 ) -> None:
     """In a process that starts from nothing, unlike all others here."""
     with place() as folder:

@@ -44,7 +44,7 @@ def _changed(content: bytes, change: Change | Damage) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def checkpoints(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def checkpoints(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training that was stopped after the first of two epochs."""
     folder = tmp_path_factory.mktemp("stopped")
     config = made_sets.training(epochs=2)
@@ -66,7 +66,7 @@ def checkpoints(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path: 
 
 
 @pytest.mark.slow
-def test_checkpoints(checkpoints: Path, warm: Warm, small: Path) -> None:  # noqa: F811
+def test_checkpoints(checkpoints: Path, warm: Warm, small: Path) -> None:
     """A training starts anew, or goes on, or says which checkpoint is in the way."""
     (whole,) = checkpoints.rglob("epoch-*.safetensors")
 
@@ -87,7 +87,7 @@ def test_checkpoints(checkpoints: Path, warm: Warm, small: Path) -> None:  # noq
 
 
 @pytest.mark.slow
-def test_objects_of_the_cache(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_objects_of_the_cache(warm: Warm, small: Path) -> None:
     """Whatever the cache holds, the spectrograms are those that are computed without one."""
     with place() as folder:
         read = ("preprocess", "--data", small / "clips.csv", *SETTINGS, "--cache", "cache")
@@ -121,7 +121,7 @@ def test_objects_of_the_cache(warm: Warm, small: Path) -> None:  # noqa: F811
     fuzz("cache", inputs, one)
 
 
-def test_a_shape_whose_product_overflows(warm: Warm) -> None:  # noqa: F811
+def test_a_shape_whose_product_overflows(warm: Warm) -> None:
     """2^32 times 2^32 is 0 to numpy: the object would seem whole."""
     header = {"key": "0" * 64, "crc32": f"{zlib.crc32(b''):08x}"}
     entry = {"dtype": "F32", "shape": [2**32, 2**32, 1], "data_offsets": [0, 0]}

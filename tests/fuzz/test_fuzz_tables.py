@@ -38,7 +38,7 @@ def _text(content: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_pairs(warm: Warm, small: Path, classifier: Path) -> None:  # noqa: F811
+def test_pairs(warm: Warm, small: Path, classifier: Path) -> None:
     good = {"id": "x", "content": str(small / "a.wav"), "style": str(small / "style.wav")}
     whole = _text(f"id,content,style\n{','.join(good.values())}\n")
 
@@ -54,7 +54,7 @@ def test_pairs(warm: Warm, small: Path, classifier: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.slow
-def test_bulk_manifests(warm: Warm, small: Path, classifier: Path) -> None:  # noqa: F811
+def test_bulk_manifests(warm: Warm, small: Path, classifier: Path) -> None:
     """The manifest of a bulk job, by its plan: nothing is written."""
     good = {"id": "x", "content": str(small / "a.wav"), "style": str(small / "style.wav")}
     whole = _text(f"id,content,style,iterations\n{','.join(good.values())},1\n")
@@ -96,7 +96,7 @@ def _objects() -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.slow
-def test_clips(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_clips(warm: Warm, small: Path) -> None:
     whole = b"path,label,split\na.wav,a,train\nb.wav,b,train\n"
 
     def one(drawn: tuple[str, str | bytes | Damage]) -> Outcome:
@@ -145,7 +145,7 @@ _PUBLISHED = {
 
 
 @pytest.mark.slow
-def test_published_tables(warm: Warm, small: Path) -> None:  # noqa: F811
+def test_published_tables(warm: Warm, small: Path) -> None:
     def one(drawn: tuple[str, Damage, Change | None]) -> Outcome:
         layout, damage, change = drawn
         name, text = _PUBLISHED[layout]

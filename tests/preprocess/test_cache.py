@@ -156,7 +156,7 @@ def test_sixteen_writers_of_one_key(uri: str) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_is_stopped_and_started_in_the_middle(
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -187,7 +187,7 @@ def test_a_server_that_is_stopped_and_started_in_the_middle(
 
 
 def test_a_server_that_stays_away(
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -217,7 +217,7 @@ def test_a_cache_that_cannot_be_used_ends_the_stage_at_once(
     changes: dict[str, str],
     bucket: str,
     words: str,
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -413,7 +413,7 @@ def test_a_contest_without_an_address(tmp_path: Path) -> None:
 
 
 def test_a_mirror_in_object_storage(
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     tmp_path: Path,
 ) -> None:
     content = small_set(tmp_path / "x.tar.gz").read_bytes()

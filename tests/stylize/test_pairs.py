@@ -68,7 +68,7 @@ def test_manifest_paths_are_relative_to_it(tmp_path: Path) -> None:
 
 
 def test_pairs_in_a_bucket(
-    seaweedfs: SeaweedFS,  # noqa: F811
+    seaweedfs: SeaweedFS,
     classifier: Path,
     tmp_path: Path,
 ) -> None:

@@ -55,7 +55,7 @@ def trained(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def uri(
     clips: Path,
     trained: Path,
-    empty_database: Path,  # noqa: F811
+    empty_database: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
     folder = tmp_path_factory.mktemp("registry")
@@ -189,7 +189,7 @@ def test_not_registered(
     trained: Path,
     clips: Path,
     tmp_path: Path,
-    registry_uri: str,  # noqa: F811
+    registry_uri: str,
 ) -> None:
     made, words = spoil(name, trained, tmp_path / "model")
     with pytest.raises(InputError, match=words):

@@ -88,7 +88,7 @@ def runs(uri: str, digest: str) -> list[mlflow.entities.Run]:
 
 @pytest.fixture(scope="module")
 def history(
-    mlflow_server: MlflowServer,  # noqa: F811
+    mlflow_server: MlflowServer,
     clips: Path,
     trained: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -113,7 +113,7 @@ def history(
     return told
 
 
-def test_gate(history: dict[str, dict[str, str]], mlflow_server: MlflowServer) -> None:  # noqa: F811
+def test_gate(history: dict[str, dict[str, str]], mlflow_server: MlflowServer) -> None:
     assert {name: (one["verdict"], one["champion"]) for name, one in history.items()} == {
         "first": ("promote", "1"),
         "better": ("promote", "2"),
@@ -134,7 +134,7 @@ def test_gate(history: dict[str, dict[str, str]], mlflow_server: MlflowServer) -
 
 def test_a_run_has_its_lineage(
     history: dict[str, dict[str, str]],
-    mlflow_server: MlflowServer,  # noqa: F811
+    mlflow_server: MlflowServer,
     trained: Path,
     tmp_path: Path,
 ) -> None:
@@ -166,7 +166,7 @@ def test_a_run_has_its_lineage(
 
 def test_card_on_the_command_line(
     history: dict[str, dict[str, str]],
-    mlflow_server: MlflowServer,  # noqa: F811
+    mlflow_server: MlflowServer,
 ) -> None:
     shown = CliRunner().invoke(main, ["models", "card", "2", "--tracking-uri", mlflow_server.uri])
     assert shown.exit_code == 0, shown.output
@@ -180,7 +180,7 @@ def test_card_on_the_command_line(
 
 def test_what_is_stored_is_what_was_registered(
     history: dict[str, dict[str, str]],
-    mlflow_server: MlflowServer,  # noqa: F811
+    mlflow_server: MlflowServer,
     trained: Path,
     tmp_path: Path,
 ) -> None:
@@ -193,7 +193,7 @@ def test_what_is_stored_is_what_was_registered(
     np.testing.assert_allclose(served(x).detach(), ours(x).detach(), rtol=1e-4, atol=1e-4)
 
 
-def test_rollback(history: dict[str, dict[str, str]], mlflow_server: MlflowServer) -> None:  # noqa: F811
+def test_rollback(history: dict[str, dict[str, str]], mlflow_server: MlflowServer) -> None:
     def rollback() -> str:
         command = ["models", "rollback", "--tracking-uri", mlflow_server.uri]
         return CliRunner().invoke(main, command).output
@@ -207,7 +207,7 @@ def test_rollback(history: dict[str, dict[str, str]], mlflow_server: MlflowServe
 
 def test_however_often_it_breaks_off_there_is_one_version(
     history: dict[str, dict[str, str]],
-    line: Line,  # noqa: F811
+    line: Line,
     clips: Path,
     trained: Path,
     tmp_path: Path,
@@ -246,7 +246,7 @@ def test_however_often_it_breaks_off_there_is_one_version(
 
 def test_an_answer_that_is_lost_makes_no_second_version(
     history: dict[str, dict[str, str]],
-    line: Line,  # noqa: F811
+    line: Line,
     clips: Path,
     trained: Path,
     tmp_path: Path,
@@ -269,7 +269,7 @@ def test_an_answer_that_is_lost_makes_no_second_version(
 
 def test_a_server_that_starts_anew_is_waited_for(
     history: dict[str, dict[str, str]],
-    line: Line,  # noqa: F811
+    line: Line,
     clips: Path,
     trained: Path,
     tmp_path: Path,
@@ -286,7 +286,7 @@ def test_a_server_that_starts_anew_is_waited_for(
 
 
 def test_a_training_outlives_the_server(
-    mlflow_server: MlflowServer,  # noqa: F811
+    mlflow_server: MlflowServer,
     history: dict[str, dict[str, str]],
     data: Path,
     tmp_path: Path,

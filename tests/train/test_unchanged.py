@@ -59,7 +59,7 @@ def test_order_and_low_bits_are_no_change(clips: Path, tmp_path: Path) -> None:
     assert made.digest != spectrogram_set.read(clips).digest
 
 
-def test_what_differs_is_said(clips: Path, tmp_path: Path, registry_uri: str) -> None:  # noqa: F811
+def test_what_differs_is_said(clips: Path, tmp_path: Path, registry_uri: str) -> None:
     uri = registry_uri
     config = made_sets.training()
     assert decide(clips, uri, config).reason == "there is no champion yet"
@@ -116,7 +116,7 @@ def test_a_classifier_of_other_data_is_not_registered(clips: Path, tmp_path: Pat
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_a_fold_is_judged_on_its_own_clips(tmp_path: Path, registry_uri: str) -> None:  # noqa: F811
+def test_a_fold_is_judged_on_its_own_clips(tmp_path: Path, registry_uri: str) -> None:
     clips = made_sets.write(tmp_path / "set", made_sets.fold_clips())
     train(clips, tmp_path / "model", made_sets.training(), fold="2")
     told = register(tmp_path / "model", clips, registry_uri, ANY)
