@@ -144,7 +144,9 @@ def inputs(data: Path, pairs: Path) -> list[Path]:
     """
     from components.stylize.pairs import read_pairs
 
-    recordings = [path for pair in read_pairs(pairs) for path in pair.recordings().values()]
+    roles = (pair.recordings().values() for pair in read_pairs(pairs))
+    # Those in an object store are fetched by the stage.
+    recordings = [path for paths in roles for path in paths if isinstance(path, Path)]
     folders = [Path(os.path.abspath(path)).parent for path in (pairs, *recordings)]  # noqa: PTH100
     # A manifest of a data set, or an archive, reaches no further than its folder.
     return [data if data.is_dir() else data.parent, *folders]

@@ -117,6 +117,6 @@ def rollback(workspace: Path, tracking_uri: str | None) -> None:
     champion = registry.champion()
     before = registry.predecessor(champion) if champion else None
     if champion is None or before is None:
-        raise InputError("rollback: there is no champion, or it had no predecessor")
+        raise InputError("there is no champion, or it had no predecessor")
     registry.restore(before)
     click.echo(f"champion is version {before.version}, no longer {champion.version}")
