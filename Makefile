@@ -18,7 +18,7 @@ paper: .venv/.run  ## the paper's tables and figures, made again, in docs/paper.
 	$(BIN)/python -m benchmarks.paper
 
 test: .venv/.dev tests/browser/node_modules/.installed  ## all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 check: .venv/.dev  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

@@ -10,6 +10,14 @@ from audiostyle.audio import Samples
 
 pytest_plugins = ["browsing"]
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file stays together, as do all with containers."""
+    for item in items:
+        group = "docker" if item.get_closest_marker("docker") else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 22050
 
