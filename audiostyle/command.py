@@ -35,6 +35,9 @@ _STEERING = re.compile(
 
 ERROR_FILE = "AUDIOSTYLE_ERROR_FILE"
 
+# Letters of a line of an error that are shown.
+_LINE = 4000
+
 
 class Command(click.Command):
     """A command that prints an AudiostyleError as one line and exits with its code.
@@ -71,7 +74,9 @@ def shown(text: object) -> str:
 
     Line breaks stay before the rows of a list; what else would steer a terminal is spelt out.
     """
-    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], str(text))
+    # A name of a million letters says no more than its beginning.
+    lines = (f"{line[:_LINE]}…" if len(line) > _LINE else line for line in str(text).split("\n"))
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], "\n".join(lines))
 
 
 def config_options(cls: type[Config]) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -13,9 +13,9 @@ NAME = "metrics.json"
 
 class _Test(BaseModel):
     model_config = ConfigDict(extra="allow")
-    accuracy: FiniteFloat
-    balanced_accuracy: FiniteFloat
-    chance: FiniteFloat
+    accuracy: float
+    balanced_accuracy: float
+    chance: float
     per_class: dict[str, Any]
     confusion: list[list[int]]
 
@@ -29,10 +29,13 @@ class _Metrics(BaseModel):
 
 
 def read_metrics(classifier: Artifact) -> dict[str, Any]:
-    """The metrics, with at least the fields above. Raises ArtifactError naming what is wrong."""
+    """The metrics, with at least the fields above. Raises ArtifactError naming what is wrong.
+
+    A measure may be no finite number: the gate holds such a classifier, and says so.
+    """
     path = classifier.path(NAME)
     try:
-        values: dict[str, Any] = json_value(path.read_bytes())
+        values: dict[str, Any] = json_value(path.read_bytes(), finite=False)
         found = _Metrics.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

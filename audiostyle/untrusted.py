@@ -11,11 +11,14 @@ from typing import Any
 import yaml
 
 
-def json_value(text: str | bytes) -> Any:
-    """The value of a JSON document, all of which can be written as JSON in UTF-8 again."""
+def json_value(text: str | bytes, *, finite: bool = True) -> Any:
+    """The value of a JSON document, all of which can be written as JSON in UTF-8 again.
+
+    finite: whether NaN and Infinity, which Python writes but JSON does not know, are refused.
+    """
     try:
         value = json.loads(text)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        json.dumps(value, ensure_ascii=False, allow_nan=not finite).encode()
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     return value

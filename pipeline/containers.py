@@ -6,7 +6,7 @@ The containers are as strict as a cluster's: not root, a read-only root file sys
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,8 +106,10 @@ def pinned(client: "DockerClient", image: Callable[[str], str]) -> Iterator[Call
     finally:
         for stage, name in names.items():
             if name != image(stage):
-                # The name alone goes: the image has its first one still.
-                client.images.remove(name, noprune=True)
+                # The name alone goes, if another run has not taken it away: the image has its first
+                # one still.
+                with suppress(docker.errors.ImageNotFound):
+                    client.images.remove(name, noprune=True)
 
 
 def arguments(

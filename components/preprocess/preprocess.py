@@ -192,7 +192,7 @@ class _Work:
                 windows = self._count(file)
             if windows > WINDOWS:  # once, rather than for every part
                 clip = dataclasses.replace(clip, sha256=file_digest(path))
-        except (AudioError, OSError):
+        except (AudioError, OSError, ValueError):
             windows = 1  # whose analysis tells why there is none
         for start in range(0, windows, WINDOWS):
             yield clip, range(start, min(start + WINDOWS, windows))
@@ -207,6 +207,8 @@ class _Work:
                 clip = dataclasses.replace(clip, sha256=digest)
         except FileNotFoundError:
             return Failure(clip.path, "does not exist")
+        except ValueError:
+            return Failure(clip.path, "is no path: it holds a NUL")
         except OSError as error:
             return Failure(clip.path, f"cannot be read: {error.strerror}")
         key = key_of(clip.sha256, self.settings, numbers)
