@@ -233,9 +233,11 @@ class _Work:
             clips = cut(file, config.sample_rate, config.clip_samples, self.cut, numbers)
             parts = self._count(file) > len(numbers)
         peaks = np.abs(clips).max(1)
-        if not parts:
-            audio.require_peak(float(peaks.max()), path)
-        clips[peaks < audio.SILENCE] = 0
+        if not parts and peaks.max() < audio.SILENCE:
+            # Of a recording that is heard elsewhere, even a silent beginning counts.
+            audio.require_sound(audio.read(path, content), path, seconds=0)
+        if self.cut.long == "windows":
+            clips[peaks < audio.SILENCE] = 0
         return magnitude(torch.from_numpy(clips), config)
 
     def _count(self, file: audio.AudioFile) -> int:

@@ -166,6 +166,17 @@ def test_windows_become_clips_of_one_group_and_silent_ones_are_left_out(tmp_path
     assert spectrogram_set.read(tmp_path / "cold").digest == made.digest
 
 
+def test_a_silent_beginning_is_a_clip_where_the_recording_is_heard(tmp_path: Path) -> None:
+    sound = tone(440, seconds=5)
+    sound[: 4 * 22050] = 0
+    soundfile.write(tmp_path / "a.wav", sound, 22050)
+    (first,) = list_results(tmp_path, [Clip("a.wav", "", "", "")], SpectrogramConfig())
+    assert not isinstance(first, Failure) and not first[0][1].any()
+    soundfile.write(tmp_path / "a.wav", 0 * sound, 22050)
+    (none,) = list_results(tmp_path, [Clip("a.wav", "", "", "")], SpectrogramConfig())
+    assert isinstance(none, Failure) and "silent" in none.reason
+
+
 _PEAK = """
 import re, sys
 from pathlib import Path
