@@ -35,7 +35,6 @@ __all__ = ["images"]  # a fixture
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
 _CLONE_NEWNET = 0x40000000
-_NAME = f"audiostyle-test-{os.getpid()}"
 
 
 def _enter(namespace: Path) -> None:
@@ -51,16 +50,16 @@ def network(images: dict[str, str]) -> Iterator[str]:
     if os.getuid():
         pytest.skip("only root may enter the containers' network")
     sleeper = ["--entrypoint=sleep", images["preprocess"], "3600"]
-    docker("run", "--detach", "--rm", "--network=none", f"--name={_NAME}", *sleeper)
+    sleeping = docker("run", "--detach", "--rm", "--network=none", *sleeper).strip()
     here = Path("/proc/self/ns/net")
     with here.open() as before:
         try:
-            process = docker("inspect", "--format", "{{.State.Pid}}", _NAME).strip()
+            process = docker("inspect", "--format", "{{.State.Pid}}", sleeping).strip()
             _enter(Path(f"/proc/{process}/ns/net"))
-            yield f"container:{_NAME}"
+            yield f"container:{sleeping}"
         finally:
             _enter(Path(f"/proc/self/fd/{before.fileno()}"))
-            docker("kill", _NAME)
+            docker("kill", sleeping)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +116,9 @@ def registry(store: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @dataclass
 class Watch:
-    """What the daemon says of the stages' containers while they run."""
+    """What the daemon says of the stages' containers in a network while they run."""
 
+    network: str
     seen: list[dict[str, Any]] = field(default_factory=list)
 
     def follow(self, events: "subprocess.Popen[str]") -> None:
@@ -129,8 +129,11 @@ class Watch:
                 continue
             inspect = [DOCKER, "inspect", found["id"]]
             told = subprocess.run(inspect, check=False, capture_output=True, text=True)
-            if told.returncode == 0:
-                self.seen += json.loads(told.stdout)
+            # The daemon may serve others, too, and tell of one start more than once.
+            known = {each["Id"] for each in self.seen}
+            for each in json.loads(told.stdout) if told.returncode == 0 else []:
+                if each["HostConfig"]["NetworkMode"] == self.network and each["Id"] not in known:
+                    self.seen.append(each)
 
 
 @dataclass
@@ -168,7 +171,7 @@ def ran(
     (here / "config.yaml").write_text(f"{CONFIG}preprocess: {{cache: 's3://{BUCKET}/cache'}}\n")
     for folder in (data, pairs.parent):
         folder.chmod(0o755)  # pytest's folders are root's alone
-    watch = Watch()
+    watch = Watch(network)
     since = ["events", "--filter", "event=start", "--format", "{{json .}}"]
     events = subprocess.Popen([DOCKER, *since], stdout=subprocess.PIPE, text=True)
     thread = threading.Thread(target=watch.follow, args=(events,), daemon=True)

