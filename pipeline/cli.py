@@ -14,21 +14,21 @@ from audiostyle import artifacts, audio
 from audiostyle.command import Group, log_to_stderr
 from audiostyle.errors import AudiostyleError, InputError
 from components.stylize.config import StylizeConfig
-from pipeline.bulk_cli import Request, bulk
-from pipeline.bulk_cli import options as bulk_options
-from pipeline.cache_cli import cache
-from pipeline.data_cli import data as data_sets
-from pipeline.models_cli import models
-from pipeline.options import (
+from pipeline.commands.bulk import Request, bulk
+from pipeline.commands.bulk import options as bulk_options
+from pipeline.commands.cache import cache
+from pipeline.commands.data import data as data_sets
+from pipeline.commands.models import models
+from pipeline.commands.options import (
     TRACKING,
     WORKSPACE,
     overridden,
     registry_uri,
     setting_options,
 )
-from pipeline.runs_cli import runs
-from pipeline.schedule_cli import schedule
-from pipeline.submit_cli import submit
+from pipeline.commands.runs import runs
+from pipeline.commands.schedule import schedule
+from pipeline.commands.submit import submit
 
 # kfp, MLflow and torch take seconds to import: each command imports what it uses, so that
 # `--help` and a mistyped option answer at once.
@@ -278,7 +278,7 @@ def stylize(
 def compile_(out: Path, config: Path | None) -> None:
     """Write the three pipelines as kfp's IR YAML."""
     from pipeline import end_to_end, settings, stylization, training
-    from pipeline.jobs import compiled
+    from pipeline.cluster.jobs import compiled
 
     cluster = settings.load(config).cluster
     out.mkdir(parents=True, exist_ok=True)

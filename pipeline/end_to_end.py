@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from kfp import dsl
 
 from pipeline import images, tasks
-from pipeline.cluster_config import ClusterConfig
+from pipeline.cluster.config import ClusterConfig
 from pipeline.placing import Place
 
 

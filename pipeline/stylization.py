@@ -7,7 +7,7 @@ from kfp import dsl
 
 from components.train.component import fetch
 from pipeline import images, tasks
-from pipeline.cluster_config import ClusterConfig
+from pipeline.cluster.config import ClusterConfig
 from pipeline.placing import Place
 
 

@@ -16,9 +16,9 @@ from audiostyle.errors import InputError
 from components.stylize.pairs import Pair, shard_of
 from pipeline import end_to_end, images, stylization, training
 from pipeline.cli import main
-from pipeline.cluster import package_digest
-from pipeline.cluster_config import ClusterConfig
-from pipeline.jobs import compiled
+from pipeline.cluster.config import ClusterConfig
+from pipeline.cluster.jobs import compiled
+from pipeline.cluster.server import package_digest
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

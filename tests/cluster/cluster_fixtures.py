@@ -9,11 +9,12 @@ import yaml
 from click.testing import CliRunner, Result
 from standin import StandIn, serving
 
-from pipeline import connection, images, training
+from pipeline import images, training
 from pipeline.cli import main
-from pipeline.cluster import Cluster, Work
-from pipeline.cluster_config import Connection
-from pipeline.jobs import compiled
+from pipeline.cluster import connection
+from pipeline.cluster.config import Connection
+from pipeline.cluster.jobs import compiled
+from pipeline.cluster.server import Cluster, Work
 
 VARIABLES = (
     "KF_PIPELINES_ENDPOINT",

@@ -15,9 +15,9 @@ from cluster_fixtures import (  # noqa: F401, fixtures
 from standin import Fault, StandIn
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline import schedules
-from pipeline.cluster import Cluster, Work
-from pipeline.connection import ServerUnavailableError
+from pipeline.cluster import schedules
+from pipeline.cluster.connection import ServerUnavailableError
+from pipeline.cluster.server import Cluster, Work
 
 Cli = Callable[..., Result]
 CREATE = (

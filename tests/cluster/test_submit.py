@@ -23,8 +23,8 @@ from cluster_fixtures import (  # noqa: F401, fixtures
 )
 from standin import SUCCESS, Fault, StandIn
 
-from pipeline import connection
-from pipeline.cluster import Cluster, Work
+from pipeline.cluster import connection
+from pipeline.cluster.server import Cluster, Work
 
 ROOT = Path(__file__).resolve().parents[2]
 Cli = Callable[..., Result]
@@ -116,7 +116,7 @@ def test_outputs_are_named_where_they_can_be_listed(
     from audiostyle.store import open_store
 
     monkeypatch.setattr(
-        "pipeline.watching.open_store",
+        "pipeline.cluster.watching.open_store",
         lambda uri: open_store(tmp_path / uri.removeprefix("s3://")),
     )
 

@@ -6,7 +6,7 @@ import click
 
 from audiostyle.command import Group, shown
 from audiostyle.errors import InputError
-from pipeline.options import TRACKING, WORKSPACE, registry_uri
+from pipeline.commands.options import TRACKING, WORKSPACE, registry_uri
 
 
 @click.group(cls=Group)

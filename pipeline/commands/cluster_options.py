@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from pipeline.cluster import Cluster
+    from pipeline.cluster.server import Cluster
     from pipeline.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +63,7 @@ def chosen(options: dict[str, Any]) -> "Settings":
     An option wins over its environment variable, which wins over the file.
     """
     from pipeline import settings
-    from pipeline.cluster_config import Connection
+    from pipeline.cluster.config import Connection
 
     read = settings.load(options.pop("config"))
     given = {name: value for name in _CONNECTION if (value := options.pop(name))}
@@ -74,7 +74,7 @@ def chosen(options: dict[str, Any]) -> "Settings":
 
 def opened(settings: "Settings") -> "Cluster":
     """The cluster of the settings, found to answer."""
-    from pipeline.cluster import Cluster
-    from pipeline.connection import Server
+    from pipeline.cluster.connection import Server
+    from pipeline.cluster.server import Cluster
 
     return Cluster(Server(settings.cluster.connection))

@@ -7,8 +7,8 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from pipeline.cluster_options import chosen, connected, opened
-from pipeline.submit_cli import follow
+from pipeline.commands.cluster_options import chosen, connected, opened
+from pipeline.commands.submit import follow
 
 
 @click.group(cls=Group)
@@ -46,8 +46,8 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
 )
 def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     """Show a run: its tasks, parameters and page."""
-    from pipeline import watching
-    from pipeline.cluster import Work
+    from pipeline.cluster import watching
+    from pipeline.cluster.server import Work
 
     settings = chosen(options)
     cluster = opened(settings)
@@ -79,8 +79,8 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     pod is there, and from the archive of the workflows' logs where the cluster keeps one. Without
     either: `kubectl logs POD --container main`.
     """
-    from pipeline import watching
-    from pipeline.logs import lines
+    from pipeline.cluster import watching
+    from pipeline.cluster.logs import lines
 
     cluster = opened(chosen(options))
     run = cluster.run(run_id)

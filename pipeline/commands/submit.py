@@ -11,11 +11,11 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster_options import chosen, connected, opened
+from pipeline.commands.cluster_options import chosen, connected, opened
 
 if TYPE_CHECKING:
-    from pipeline.cluster import Cluster, Work
-    from pipeline.jobs import Job
+    from pipeline.cluster.jobs import Job
+    from pipeline.cluster.server import Cluster, Work
     from pipeline.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -129,7 +129,7 @@ def submit() -> None:
 @click.option("--if-changed", is_flag=True, help="Train only if data, settings or release changed.")
 def train(**given: Any) -> None:
     """Train a classifier and register it."""
-    from pipeline.jobs import training_job
+    from pipeline.cluster.jobs import training_job
 
     _submit("train", training_job, given)
 
@@ -153,7 +153,7 @@ def train(**given: Any) -> None:
 )
 def stylize(**given: Any) -> None:
     """Stylise pairs with a registered classifier."""
-    from pipeline.jobs import stylization_job
+    from pipeline.cluster.jobs import stylization_job
 
     _submit("stylize", stylization_job, given)
 
@@ -162,7 +162,7 @@ def stylize(**given: Any) -> None:
 @options(TRAINING, _PAIRS, PLACE, _RUN)
 def run(**given: Any) -> None:
     """Train, register, stylise, reconstruct, report."""
-    from pipeline.jobs import end_to_end_job
+    from pipeline.cluster.jobs import end_to_end_job
 
     _submit("run", end_to_end_job, given)
 
@@ -200,7 +200,7 @@ def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settin
 
 def uploaded(cluster: "Cluster", settings: "Settings", job: "Job") -> "Work":
     """The job as a version of its pipeline on the cluster; uploaded unless it is there."""
-    from pipeline.cluster import Work
+    from pipeline.cluster.server import Work
 
     with job.package() as package:
         pipeline, version, new = cluster.version(package, job.name)
@@ -216,7 +216,7 @@ def uploaded(cluster: "Cluster", settings: "Settings", job: "Job") -> "Work":
 
 def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: float) -> None:
     """Show a run's changes until it has ended; exits with 1 where it did not succeed."""
-    from pipeline import watching
+    from pipeline.cluster import watching
 
     page = cluster.page(run_id)
     run: Any = None
@@ -255,7 +255,7 @@ def _submit(command: str, make: Callable[..., "Job"], given: dict[str, Any]) -> 
 
 
 def _outputs(run: Any, pipeline: str, root: str) -> None:
-    from pipeline import watching
+    from pipeline.cluster import watching
 
     root = root or (run.runtime_config.pipeline_root if run.runtime_config else "") or ""
     if not root:

@@ -8,9 +8,9 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from pipeline.cluster_options import chosen, connected, opened
-from pipeline.runs_cli import table, when
-from pipeline.submit_cli import PLACE, TRAINING, follow, options, prepared, uploaded
+from pipeline.commands.cluster_options import chosen, connected, opened
+from pipeline.commands.runs import table, when
+from pipeline.commands.submit import PLACE, TRAINING, follow, options, prepared, uploaded
 
 _NAME = click.argument("name")
 
@@ -36,8 +36,8 @@ def schedule() -> None:
 @click.option("--always", is_flag=True, help="Train even if nothing changed.")
 def create(name: str, cron: str, always: bool, **given: Any) -> None:
     """Make the schedule NAME, or change it."""
-    from pipeline import schedules
-    from pipeline.jobs import training_job
+    from pipeline.cluster import schedules
+    from pipeline.cluster.jobs import training_job
 
     moment = schedules.cron(cron)
     if not name.strip() or len(name) > 100:
@@ -66,8 +66,8 @@ def list_(**given: Any) -> None:
 @connected
 def show(name: str, **given: Any) -> None:
     """Show a schedule, its parameters and its last runs."""
-    from pipeline import schedules
-    from pipeline.cluster import Work
+    from pipeline.cluster import schedules
+    from pipeline.cluster.server import Work
 
     cluster = opened(chosen(given))
     found = schedules.named(cluster, name)
@@ -94,7 +94,7 @@ def show(name: str, **given: Any) -> None:
 @connected
 def pause(name: str, **given: Any) -> None:
     """Let it start no more runs; a running one goes on."""
-    from pipeline import schedules
+    from pipeline.cluster import schedules
 
     schedules.pause(opened(chosen(given)), name)
     click.echo(f"{name}: paused")
@@ -105,7 +105,7 @@ def pause(name: str, **given: Any) -> None:
 @connected
 def resume(name: str, **given: Any) -> None:
     """Let it start runs again."""
-    from pipeline import schedules
+    from pipeline.cluster import schedules
 
     schedules.resume(opened(chosen(given)), name)
     click.echo(f"{name}: enabled")
@@ -116,7 +116,7 @@ def resume(name: str, **given: Any) -> None:
 @connected
 def delete(name: str, **given: Any) -> None:
     """Delete it; its runs stay."""
-    from pipeline import schedules
+    from pipeline.cluster import schedules
 
     schedules.delete(opened(chosen(given)), name)
     click.echo(f"{name}: deleted")
@@ -137,8 +137,8 @@ def delete(name: str, **given: Any) -> None:
 )
 def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> None:
     """Start what it would, now."""
-    from pipeline import schedules
-    from pipeline.cluster import Work
+    from pipeline.cluster import schedules
+    from pipeline.cluster.server import Work
 
     cluster = opened(chosen(given))
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
