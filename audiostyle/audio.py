@@ -1,9 +1,8 @@
 """Audio files in and out: decoding, resampling, encoding."""
 
 import io
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,16 +97,25 @@ class AudioFile:
         self.channels = int(file.channels)
 
     def part(self, start: int, stop: int) -> Recording:
-        """See Source. Raises AudioError where it cannot be decoded or holds values like NaN."""
+        """See Source. Raises AudioError like `following`, and where there is no sample."""
         with _decoding(self.path):
             if self._file.tell() != start:
                 self._file.seek(start)
-            # Shape [n, channels]; always two dimensions, so that mono is no special case.
-            samples = _read(self._file, stop - start)
-        if not len(samples):
+        samples = self.following(stop - start)
+        if not samples.size:
             raise AudioError(self.path, "is empty (no samples)")
-        require_numbers(samples, self.path)
-        return Recording(np.ascontiguousarray(samples.T), self.sample_rate)
+        return Recording(samples, self.sample_rate)
+
+    def following(self, frames: int) -> Samples:
+        """The next so many frames, or those that are left. Output: [channels, n] float32.
+
+        Raises AudioError where they cannot be decoded or hold values like NaN.
+        """
+        with _decoding(self.path):
+            samples = np.ascontiguousarray(_read(self._file, frames).T)
+        if samples.size:
+            _require_numbers(samples, self.path)
+        return samples
 
 
 @contextmanager
@@ -119,13 +127,15 @@ def opening(path: Path | str, content: bytes | None = None) -> Iterator[AudioFil
     """
     path = Path(path)
     if content is None:
-        require_file(path)
+        _require_file(path)
     elif not content:
         raise AudioError(path, "is empty (0 bytes)")
     with _decoding(path):
         file = soundfile.SoundFile(path if content is None else _Bytes(content))
     with file:
-        require_rate(file.samplerate, path)
+        if not RATES[0] <= file.samplerate <= RATES[1]:
+            told = f"{RATES[0]} to {RATES[1]} are accepted"
+            raise AudioError(path, f"has a sample rate of {file.samplerate} Hz; {told}")
         yield AudioFile(path, file)
 
 
@@ -138,7 +148,8 @@ def read(path: Path | str, content: bytes | None = None) -> Recording:
 def _read(file: soundfile.SoundFile, frames: int) -> Samples:
     """So many frames, or those that there are. Output: [n, channels] float32.
 
-    In pieces, since a header may promise more than any memory holds.
+    In pieces, since a header may promise more than any memory holds; always of two dimensions, so
+    that mono is no special case.
     """
     parts: list[Samples] = []
     while frames > 0:
@@ -162,15 +173,7 @@ def _decoding(path: Path) -> Iterator[None]:
         raise AudioError(path, f"cannot be decoded as audio: {detail}") from None
 
 
-def require_rate(sample_rate: int, path: Path) -> None:
-    """Raise AudioError for a sample rate (Hz) that no recording has."""
-    if not RATES[0] <= sample_rate <= RATES[1]:
-        raise AudioError(
-            path, f"has a sample rate of {sample_rate} Hz; {RATES[0]} to {RATES[1]} are accepted"
-        )
-
-
-def require_numbers(samples: Samples, path: Path) -> None:
+def _require_numbers(samples: Samples, path: Path) -> None:
     """Raise AudioError unless every sample can be computed with."""
     if not np.isfinite(samples).all():
         raise AudioError(path, "holds samples that are not finite numbers")
@@ -178,7 +181,7 @@ def require_numbers(samples: Samples, path: Path) -> None:
         raise AudioError(path, f"holds samples of {peak:.0e} times full scale")
 
 
-def require_file(path: Path) -> None:
+def _require_file(path: Path) -> None:
     """Raise AudioError unless there is a file with something in it."""
     if not path.exists():
         raise AudioError(path, "does not exist")
@@ -235,40 +238,54 @@ def write(
     sample_rate: int,
     *,
     subtype: Subtype = "PCM_16",
-    tags: Mapping[Tag, str] | None = None,
 ) -> None:
-    """Encode to WAV or FLAC, by the name's ending; atomic: a reader sees the whole file or none.
+    """Encode a whole file. See `writing`.
 
-    samples: [channels, n] or [n], float32 in [-1, 1]. sample_rate: Hz. tags: metadata to put in.
-    Raises InputError for another ending or subtype, and for values beyond full scale, which
-    an integer format would clip.
+    samples: [channels, n] or [n], float32. Raises InputError also for values that are no finite
+    numbers or beyond full scale, which an integer format would clip.
     """
-    path = Path(path)
-    check_writable(path, subtype)
     if not np.isfinite(samples).all():
         raise InputError(f"{path}: the samples to write are not finite numbers")
     peak = float(np.abs(samples).max(initial=0))
     if peak > 1:
         raise InputError(f"{path}: a peak of {peak:.3f} would be clipped; scale to 1 or less")
+    samples = np.atleast_2d(samples)
+    with writing(path, sample_rate, len(samples), subtype=subtype) as put:
+        put(samples)
+
+
+@contextmanager
+def writing(
+    path: Path | str,
+    sample_rate: int,
+    channels: int,
+    *,
+    subtype: Subtype = "PCM_16",
+    tags: Mapping[Tag, str] | None = None,
+) -> Iterator[Callable[[Samples], None]]:
+    """Encode to WAV or FLAC, by the name's ending: yields what takes [channels, n] in [-1, 1].
+
+    Atomic: the file appears at the end of the `with`, whole; an error inside leaves none.
+    sample_rate: Hz. tags: metadata to put in. Raises InputError for another ending or subtype.
+    """
+    path = Path(path)
+    check_writable(path, subtype)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    # Its rights are then those of any new file, which libsndfile would not give it.
+    temporary.touch(exist_ok=False)
     try:
-        frames = np.atleast_2d(samples).T
-        with soundfile.SoundFile(temporary, "w", sample_rate, frames.shape[1], subtype) as file:
+        with soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype) as file:
             for name, text in (tags or {}).items():
                 setattr(file, name, text)
-            file.write(frames)
-        Path(temporary).chmod(ordinary_rights())
-        Path(temporary).replace(path)
+            yield lambda samples: file.write(samples.T)
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path | str, subtype: Subtype = "PCM_16") -> None:
-    """Raise InputError unless `path` ends in a format that `write` knows and holds `subtype`."""
+    """Raise InputError unless `path` ends in a format that `writing` knows and holds `subtype`."""
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         raise InputError(
@@ -276,10 +293,3 @@ def check_writable(path: Path | str, subtype: Subtype = "PCM_16") -> None:
         )
     if subtype not in _FORMATS[suffix]:
         raise InputError(f"{path}: {suffix} holds {', '.join(_FORMATS[suffix])}, not {subtype}")
-
-
-def ordinary_rights() -> int:
-    """Mode of a new file; mkstemp makes its files private, and outputs are not."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -1,19 +1,14 @@
-"""Recordings of any length, a block at a time: decoding, resampling and encoding like audio.py."""
+"""Recordings of any length, a block at a time: decoding and resampling like audio.py."""
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
 from audiostyle import audio
-from audiostyle.audio import Samples, Subtype, Tag
-from audiostyle.errors import AudioError
+from audiostyle.audio import Samples
 
 # Frames decoded at a time: 1.5 s at 44.1 kHz, half a megabyte of stereo; of more channels fewer.
 BLOCK = 1 << 16
@@ -50,47 +45,23 @@ class Facts:
 
 def facts(path: Path | str) -> Facts:
     """Rate and channels; the rest is counted by `through`. Raises AudioError like `audio.read`."""
-    path = Path(path)
-    audio.require_file(path)
-    with _decoding(path) as file:
-        audio.require_rate(file.samplerate, path)
-        return Facts(file.samplerate, file.channels)
+    with audio.opening(path) as file:
+        return Facts(file.sample_rate, file.channels)
 
 
 def require_sound(found: Facts, path: Path | str, *, seconds: float) -> None:
     """Raise AudioError naming `path` for what `audio.require_sound` refuses."""
-    if found.seconds < seconds:
-        raise AudioError(
-            path, f"is too short: {found.seconds:.3f} s, at least {seconds:.3f} s are needed"
-        )
-    if found.peak < audio.SILENCE:
-        level = f"{20 * np.log10(found.peak):.0f} dBFS" if found.peak else "all zeros"
-        raise AudioError(path, f"is silent (peak {level}, at least -80 dBFS is needed)")
+    audio.require_seconds(found.seconds, path, least=seconds)
+    audio.require_peak(found.peak, path)
 
 
 def blocks(path: Path | str) -> Iterator[Samples]:
     """Samples in order, [channels, n] float32 with n >= 1. Raises AudioError like `audio.read`."""
-    path = Path(path)
-    audio.require_file(path)
-    found = False
-    with _decoding(path) as file:
+    with audio.opening(path) as file:
         frames = min(BLOCK, 2 * BLOCK // file.channels)
-        while len(block := file.read(frames, dtype="float32", always_2d=True)):
-            audio.require_numbers(block, path)
-            found = True
-            yield np.ascontiguousarray(block.T)
-    if not found:
-        raise AudioError(path, "is empty (no samples)")
-
-
-@contextlib.contextmanager
-def _decoding(path: Path) -> Iterator[soundfile.SoundFile]:
-    try:
-        with soundfile.SoundFile(path) as file:
-            yield file
-    except (soundfile.SoundFileError, ValueError) as error:
-        detail = str(getattr(error, "error_string", error)).rstrip(".")
-        raise AudioError(path, f"cannot be decoded as audio: {detail}") from None
+        yield file.part(0, frames).samples
+        while (block := file.following(frames)).size:
+            yield block
 
 
 def resampled(parts: Iterable[Samples], sample_rate: int, wanted: int) -> Iterator[Samples]:
@@ -113,34 +84,3 @@ def resampled(parts: Iterable[Samples], sample_rate: int, wanted: int) -> Iterat
 def _some(samples: Samples) -> Iterator[Samples]:
     if len(samples):
         yield np.ascontiguousarray(samples.T)
-
-
-@contextlib.contextmanager
-def writing(
-    path: Path | str,
-    sample_rate: int,
-    channels: int,
-    *,
-    subtype: Subtype = "PCM_16",
-    tags: Mapping[Tag, str] | None = None,
-) -> Iterator[Callable[[Samples], None]]:
-    """Encode block by block: yields what takes [channels, n] in [-1, 1]; atomic as `audio.write`.
-
-    The file appears at the end of the `with`, whole; an error inside leaves none.
-    """
-    path = Path(path)
-    audio.check_writable(path, subtype)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    try:
-        with soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype) as file:
-            for name, text in (tags or {}).items():
-                setattr(file, name, text)
-            yield lambda samples: file.write(samples.T)
-        Path(temporary).chmod(audio.ordinary_rights())
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -48,19 +48,19 @@ def test_what_is_unusable_is_named(word: str, tmp_path: Path) -> None:
 
 def test_writing_in_blocks_is_whole_or_not_at_all(tmp_path: Path) -> None:
     sound = noise(seconds=1)[None]
-    with audio_stream.writing(tmp_path / "new" / "x.wav", 22050, 1, subtype="FLOAT") as write:
+    with audio.writing(tmp_path / "new" / "x.wav", 22050, 1, subtype="FLOAT") as write:
         write(sound[:, :1000])
         write(sound[:, 1000:])
     np.testing.assert_array_equal(audio.read(tmp_path / "new" / "x.wav").samples, sound)
     with (
         pytest.raises(KeyError),
-        audio_stream.writing(tmp_path / "new" / "y.wav", 22050, 1) as write,
+        audio.writing(tmp_path / "new" / "y.wav", 22050, 1) as write,
     ):
         write(sound)
         raise KeyError
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.wav"]
     with (
         pytest.raises(InputError, match=r"cannot write \.ogg"),
-        audio_stream.writing(tmp_path / "z.ogg", 22050, 1),
+        audio.writing(tmp_path / "z.ogg", 22050, 1),
     ):
         pass

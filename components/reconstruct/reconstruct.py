@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from audiostyle import artifacts, audio, stylized_set
-from audiostyle.audio import Samples, Subtype
-from audiostyle.audio_stream import resampled, writing
+from audiostyle.audio import Samples, Subtype, writing
+from audiostyle.audio_stream import resampled
 from audiostyle.command import progress
 from audiostyle.config import Config
 from audiostyle.stylized_set import StylizedSet
