@@ -1,12 +1,11 @@
 """Which clips teach, which choose and which test, where a data set is told apart by its folds."""
 
 import dataclasses
-import hashlib
-import re
 from collections import Counter
 
 from audiostyle.errors import InputError
 from audiostyle.spectrogram_set import Clip, SpectrogramSet
+from audiostyle.splitting import drawn, in_order
 
 # Of the clips of each class outside the test fold, rounded up by whole groups: enough for early
 # stopping to see more than luck, few enough that nearly all of the other folds teach.
@@ -21,9 +20,7 @@ def folds(clips: SpectrogramSet) -> list[str]:
             f"folds: the data of {clips.artifact.folder} has no folds; leave the option out to"
             " train on its splits"
         )
-    return sorted(
-        names, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
-    )
+    return in_order(names)
 
 
 def of_fold(clips: SpectrogramSet, fold: str, seed: int = 0) -> SpectrogramSet:
@@ -63,7 +60,7 @@ def _groups(clips: list[Clip], seed: int) -> set[str]:
         wanted = VALIDATION * sizes.total()
         taken = sum(size for group, size in sizes.items() if group in chosen)
         left = sum(group not in chosen for group in sizes)
-        for group in sorted(sizes, key=lambda group: _draw(seed, group)):
+        for group in sorted(sizes, key=lambda group: drawn(seed, group)):
             if taken >= wanted or left <= 1:
                 break
             if group not in chosen:
@@ -71,7 +68,3 @@ def _groups(clips: list[Clip], seed: int) -> set[str]:
                 taken += sizes[group]
                 left -= 1
     return chosen
-
-
-def _draw(seed: int, group: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{group}".encode()).digest()

@@ -1,11 +1,10 @@
 """Which clips train, which choose, which test: as published, by folds, or drawn group by group."""
 
-import hashlib
-import re
 from pathlib import Path
 
 from audiostyle.errors import InputError
 from audiostyle.spectrogram_set import Clip
+from audiostyle.splitting import drawn, in_order
 from components.preprocess.datasets.layout import SUFFIXES, Source
 
 
@@ -36,7 +35,7 @@ def clips(
         without = next(source for source in sources if not source.fold)
         raise InputError(f"data: {root}: {without.path} has no fold, though others have one")
     else:
-        splits = [_drawn(source, seed, validation, test) for source in sources]
+        splits = [_split(source, seed, validation, test) for source in sources]
     made = [
         Clip(
             source.path,
@@ -62,21 +61,15 @@ def clips(
 
 
 def _of_folds(sources: list[Source], root: Path) -> list[str]:
-    # fold2 before fold10.
-    folds = sorted(
-        {source.fold for source in sources},
-        key=lambda fold: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", fold)],
-    )
+    folds = in_order(source.fold for source in sources)
     if len(folds) < 3:
         raise InputError(f"data: {root} has {len(folds)} folds; 3 or more are needed")
     names = dict.fromkeys(folds, "train") | {folds[-2]: "validation", folds[-1]: "test"}
     return [names[source.fold] for source in sources]
 
 
-def _drawn(source: Source, seed: int, validation: float, test: float) -> str:
-    group = source.group or source.path
-    digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64
+def _split(source: Source, seed: int, validation: float, test: float) -> str:
+    share = int.from_bytes(drawn(seed, source.group or source.path)[:8], "big") / 2**64
     if share < test:
         return "test"
     return "validation" if share < test + validation else "train"
