@@ -1,7 +1,5 @@
 """Recordings and artifacts that several tests use. All are made here; nothing outside is needed."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +16,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = "docker" if item.get_closest_marker("docker") else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
-
-
-@pytest.fixture(autouse=True)
-def registry_of_this_test_alone() -> Iterator[None]:
-    """MLflow leaves the address that it was given in the environment, where commands look."""
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    yield
-    if before is None:
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-    else:
-        os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 ROOT = Path(__file__).resolve().parent.parent

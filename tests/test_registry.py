@@ -53,14 +53,18 @@ def test_registering_again_changes_nothing(
 
 
 def test_served_model_and_feature_extractor_are_one(
-    first: dict[str, object], uri: str, classifier: Path, tmp_path: Path
+    first: dict[str, object],
+    uri: str,
+    classifier: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry = Registry(uri)
     local = registry.download(registry.find("1"), tmp_path)
     opened = artifacts.opening(local, artifacts.CLASSIFIER)
     assert opened.digest == artifacts.opening(classifier, artifacts.CLASSIFIER).digest
     ours = network.load(opened.folder)
-    mlflow.set_tracking_uri(uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     served = mlflow.pytorch.load_model(str(first["uri"]))
     x = torch.rand(3, ours.spectrogram.bins, ours.spectrogram.clip_frames)
     torch.testing.assert_close(served(x), ours(x), rtol=1e-4, atol=1e-4)
@@ -68,8 +72,10 @@ def test_served_model_and_feature_extractor_are_one(
     np.testing.assert_allclose(plain, ours(x).detach().numpy(), rtol=1e-3, atol=1e-3)
 
 
-def test_nothing_is_pickled(first: dict[str, object], uri: str, tmp_path: Path) -> None:
-    mlflow.set_tracking_uri(uri)
+def test_nothing_is_pickled(
+    first: dict[str, object], uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     local = Path(mlflow.artifacts.download_artifacts(str(first["uri"]), dst_path=str(tmp_path)))
     names = {p.name for p in local.rglob("*") if p.is_file()}
     assert "model.pt2" in names

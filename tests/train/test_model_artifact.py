@@ -282,8 +282,10 @@ def test_anybody_can_load_it(trained: Path, tmp_path: Path, elsewhere: dict[str,
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_mlflow_loads_no_pickle_in_its_place(uri: str, tmp_path: Path) -> None:
-    mlflow.set_tracking_uri(uri)
+def test_mlflow_loads_no_pickle_in_its_place(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     local = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/1", dst_path=str(tmp_path / "m"))
     (model,) = Path(local).rglob("model.pt2")
     torch.save(Trap(tmp_path / "sprung"), model)

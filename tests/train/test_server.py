@@ -183,11 +183,12 @@ def test_what_is_stored_is_what_was_registered(
     mlflow_server: MlflowServer,
     trained: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry = Registry(mlflow_server.uri)
     local = registry.download(registry.find("2"), tmp_path)
     ours = network.load(artifacts.opening(local, artifacts.CLASSIFIER).folder)
-    mlflow.set_tracking_uri(mlflow_server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
     served = mlflow.pytorch.load_model(f"models:/{MODEL}/2")
     x = torch.rand(3, ours.spectrogram.bins, ours.spectrogram.clip_frames)
     np.testing.assert_allclose(served(x).detach(), ours(x).detach(), rtol=1e-4, atol=1e-4)
