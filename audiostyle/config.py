@@ -23,12 +23,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'top level'}: {e['msg'].lower()}"
-                f" (got {e['input']!r:.80})"
-                for e in error.errors(include_url=False)
-            )
-            raise InputError(f"{source}: {problems}") from None
+            raise InputError(f"{source}: {'; '.join(problems(error))}") from None
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -47,3 +42,12 @@ class Config(BaseModel):
         kfp knows no null.
         """
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def problems(error: ValidationError) -> list[str]:
+    """What is wrong with values, each with the field, what is accepted, and what was there."""
+    return [
+        f"{'.'.join(map(str, e['loc'])) or 'top level'}: {e['msg'].lower()}"
+        f" (got {e['input']!r:.80})"
+        for e in error.errors(include_url=False)
+    ]

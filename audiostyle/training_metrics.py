@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from audiostyle.artifacts import Artifact
+from audiostyle.config import problems
 from audiostyle.errors import ArtifactError
 from audiostyle.untrusted import json_value
 
@@ -38,11 +39,7 @@ def read_metrics(classifier: Artifact) -> dict[str, Any]:
         values: dict[str, Any] = json_value(path.read_bytes(), finite=False)
         found = _Metrics.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ArtifactError(
-            path, f"{where}: {first['msg'].lower()} (got {first['input']!r:.80})"
-        ) from None
+        raise ArtifactError(path, problems(error)[0]) from None
     except ValueError as error:
         raise ArtifactError(path, f"is not JSON: {error}") from None
     classes = len(found.test.per_class)
