@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 import librosa
 import numpy as np
 
-from audiostyle.audio import Recording, Samples, mono, resample
+from audiostyle.audio import Recording, Samples
 from audiostyle.errors import InputError
+from components.reconstruct.measures import RATE, gain, levelled, lsd
 
-RATE = 22050
-RMS = 0.1
-_N_FFT, _HOP, _BANDS, _RANGE_DB = 2048, 512, 80, 60.0
+__all__ = ["RATE", "Measures", "gain", "lsd", "means", "measured", "pitch", "prepared", "timbre"]
+
+_N_FFT, _HOP, _BANDS = 2048, 512, 80
 _SHORTEST = RATE // 4  # a chroma frame of the lowest note is a quarter of a second long
 
 
@@ -35,35 +36,21 @@ class Measures:
 
 def prepared(recording: Recording) -> Samples:
     """Mono, at 22,050 Hz, of an RMS of 0.1. Raises InputError for silence and for a blink."""
-    samples = mono(resample(recording, RATE))
-    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    if level == 0 or len(samples) < _SHORTEST:
-        raise InputError(f"recording: {len(samples)} samples of RMS {level} cannot be measured")
-    return np.asarray(samples * (RMS / level), np.float32)
+    samples = levelled(recording)
+    if not samples.any() or len(samples) < _SHORTEST:
+        raise InputError(f"recording: {len(samples)} samples, silent or too few to be measured")
+    return samples
 
 
 def measured(result: Samples, content: Samples, style: Samples, target: Samples) -> Measures:
-    """All measures of one transfer. Sounds as `prepared` gives them."""
-    own, nothing = lsd(result, target), lsd(content, target)
-    return Measures(own, gain(own, nothing), timbre(result, style), pitch(result, content))
+    """All measures of one transfer. Sounds as `prepared` gives them.
 
-
-def lsd(result: Samples, target: Samples) -> float:
-    """Root mean square over time and bands of the log-mel difference, dB.
-
-    80 bands, each sound floored 60 dB below its own loudest cell. Raises InputError where the
-    lengths differ by more than a frame.
+    Raises InputError where the lengths of result and target differ by more than a frame.
     """
     if abs(len(result) - len(target)) > _HOP:
         raise InputError(f"lsd: {len(result)} samples beside {len(target)}")
-    both = min(len(result), len(target))
-    difference = _log_mel(result[:both]) - _log_mel(target[:both])
-    return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
-
-
-def gain(result: float, content: float) -> float:
-    """The share of the content's distance to the target that the transfer has covered."""
-    return 1 - result / content if content else float("nan")
+    own, nothing = lsd(result, target), lsd(content, target)
+    return Measures(own, gain(own, nothing), timbre(result, style), pitch(result, content))
 
 
 def timbre(result: Samples, style: Samples) -> float:
@@ -100,10 +87,3 @@ def means(rows: list[Mapping[str, float]]) -> dict[str, float]:
             "gain_median": float(np.median(columns["gain"])),
         }
     return summary
-
-
-def _log_mel(samples: Samples) -> Samples:
-    power = librosa.feature.melspectrogram(
-        y=samples, sr=RATE, n_fft=_N_FFT, hop_length=_HOP, n_mels=_BANDS
-    )
-    return np.asarray(librosa.power_to_db(power, ref=1.0, top_db=_RANGE_DB), np.float32)

@@ -1,4 +1,4 @@
-"""How near a result is to what an ideal transfer would have given."""
+"""How near a result is to what an ideal transfer would have given: the `lsd` and `gain` of docs."""
 
 import librosa
 import numpy as np
@@ -6,32 +6,37 @@ import numpy as np
 from audiostyle.audio import Recording, Samples, mono, resample
 
 # The analysis is fixed, whatever the transfer used, so that figures can be compared.
-_RATE = 22050
-_BANDS = 80
-_FLOOR_DB = -60.0
+RATE = 22050
+_RMS = 0.1
+_BANDS, _RANGE_DB = 80, 60.0
 
 
-def log_mel(recording: Recording) -> Samples:
-    """Log-mel spectrogram at 22.05 kHz of the mono mix, scaled to one RMS: level does not count.
+def levelled(recording: Recording) -> Samples:
+    """Mono, at 22,050 Hz, of an RMS of 0.1: loudness is not timbre. Output: [n] float32."""
+    samples = mono(resample(recording, RATE))
+    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    return np.asarray(samples * (_RMS / max(level, 1e-9)), np.float32)
 
-    Output: [80, frames] float32 in dB, floored 60 dB below the loudest cell.
+
+def lsd(a: Samples, b: Samples) -> float:
+    """Root mean square over time and bands of the log-mel difference, dB.
+
+    a, b: as `levelled` gives them; compared over the length that both have. 80 bands, each sound
+    floored 60 dB below its own loudest cell.
     """
-    samples = mono(resample(recording, _RATE))
-    samples = samples / max(float(np.sqrt(np.mean(np.square(samples)))), 1e-9)
-    power = librosa.feature.melspectrogram(
-        y=samples, sr=_RATE, n_fft=2048, hop_length=512, n_mels=_BANDS
-    )
-    return np.asarray(librosa.power_to_db(power, ref=np.max, top_db=-_FLOOR_DB), np.float32)
+    both = min(len(a), len(b))
+    difference = _log_mel(a[:both]) - _log_mel(b[:both])
+    return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
 
 
 def log_mel_distance(a: Recording, b: Recording) -> float:
-    """Root mean square difference of two log-mel spectrograms over bands and time, in dB.
+    """See `lsd`."""
+    return lsd(levelled(a), levelled(b))
 
-    Compared over the length that both have.
-    """
-    left, right = log_mel(a), log_mel(b)
-    frames = min(left.shape[1], right.shape[1])
-    return float(np.sqrt(np.mean(np.square(left[:, :frames] - right[:, :frames]))))
+
+def gain(result: float, content: float) -> float:
+    """The share of the content's distance to the target that the transfer has covered."""
+    return 1 - result / content if content else float("nan")
 
 
 def measures(result: Recording, content: Recording, target: Recording | None) -> dict[str, float]:
@@ -46,5 +51,12 @@ def measures(result: Recording, content: Recording, target: Recording | None) ->
     return {
         "log-mel distance of the result to the target (dB)": of_result,
         "log-mel distance of the content to the target (dB)": of_content,
-        "gain": 1 - of_result / of_content if of_content else float("nan"),
+        "gain": gain(of_result, of_content),
     }
+
+
+def _log_mel(samples: Samples) -> Samples:
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=RATE, n_fft=2048, hop_length=512, n_mels=_BANDS
+    )
+    return np.asarray(librosa.power_to_db(power, ref=1.0, top_db=_RANGE_DB), np.float32)
