@@ -6,7 +6,7 @@ The containers are as strict as a cluster's: not root, a read-only root file sys
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,8 @@ def prepared(
 ) -> Iterator[tuple[Callable[[str], str], Callable[[Path], dict[str, Any]]]]:
     """Images by stage, and what gives arguments of DockerRunner: see `pinned` and `arguments`."""
     workspace = workspace.resolve()
-    with daemon() as client, pinned(client, images.of) as image:
+    with daemon() as client:
+        image = pinned(client)
         (workspace / "pipeline").mkdir(parents=True, exist_ok=True)
         share(workspace)
         _check_readable(readable)
@@ -78,38 +79,29 @@ def daemon() -> Iterator["DockerClient"]:
         client.close()
 
 
-@contextmanager
-def pinned(client: "DockerClient", image: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
-    """Names of the stages' images that change with what is in them, for as long as this lasts.
+def pinned(client: "DockerClient") -> Callable[[str], str]:
+    """From stage to a name of its image that changes with what is in it.
 
     kfp's cache knows a task by its image's name, and `make images` gives a new image the old name.
-    image: from stage to name. Raises InputError for an image that is neither here nor to be had.
+    The names stay: another run may be using them, and they are right for as long as they are there.
+    Raises InputError for an image that is neither here nor to be had.
     """
     import docker
 
     names = {}
-    try:
-        for stage in images.STAGES:
-            name = image(stage)
-            try:
-                found = client.images.get(name)
-            except docker.errors.ImageNotFound:
-                found = _pulled(client, name)
-            if "@" in name:
-                names[stage] = name
-                continue
+    for stage in images.STAGES:
+        name = images.of(stage)
+        try:
+            found = client.images.get(name)
+        except docker.errors.ImageNotFound:
+            found = _pulled(client, name)
+        if "@" not in name:
             repository = name.rpartition(":")[0]
             tag = found.id.removeprefix("sha256:")[:16]
             found.tag(repository, tag)
-            names[stage] = f"{repository}:{tag}"
-        yield names.__getitem__
-    finally:
-        for stage, name in names.items():
-            if name != image(stage):
-                # The name alone goes, if another run has not taken it away: the image has its first
-                # one still.
-                with suppress(docker.errors.ImageNotFound):
-                    client.images.remove(name, noprune=True)
+            name = f"{repository}:{tag}"
+        names[stage] = name
+    return names.__getitem__
 
 
 def arguments(
