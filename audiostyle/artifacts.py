@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from audiostyle.config import Config
+from audiostyle.config import Config, problems
 from audiostyle.errors import ArtifactError
 from audiostyle.pickles import is_pickle
 from audiostyle.untrusted import json_value
@@ -214,11 +214,7 @@ def read_rows(path: Path | str, row: type[R]) -> tuple[R, ...]:
         try:
             found.append(kind.validate_python(values))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ArtifactError(
-                path, f"line {number}: {where}: {first['msg'].lower()} (got {first['input']!r:.80})"
-            ) from None
+            raise ArtifactError(path, f"line {number}: {problems(error)[0]}") from None
     return tuple(found)
 
 

@@ -12,13 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import safetensors
 import safetensors.torch
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audiostyle import tensors
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError, InputError
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
@@ -202,10 +202,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Classifier:
         raise ArtifactError(path, f"cannot be read: {error}") from None
     description = _Description.parse(values, path)
     path = folder / "weights.safetensors"
-    try:
-        weights = safetensors.torch.load_file(path, device="cpu")
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise ArtifactError(path, f"is not safetensors: {error}") from None
+    weights = tensors.read(path)
     _require_size(description, weights, folder)
     try:
         model = Classifier(description.network, description.spectrogram, description.class_names)

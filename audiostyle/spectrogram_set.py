@@ -11,12 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from audiostyle import artifacts
+from audiostyle import artifacts, tensors
 from audiostyle.errors import ArtifactError
 from audiostyle.spectrogram import SpectrogramConfig
 
@@ -124,8 +123,8 @@ class SpectrogramSet:
         while seen < len(self.clips):
             path = self.artifact.path(_shard(number))
             try:
-                magnitude = safetensors.torch.load_file(path)["magnitude"]
-            except (KeyError, safetensors.SafetensorError) as error:
+                magnitude = tensors.read(path)["magnitude"]
+            except KeyError as error:
                 raise ArtifactError(path, f"holds no magnitudes: {error}") from None
             wanted = (self.spectrogram.bins, self.spectrogram.clip_frames)
             if magnitude.dtype != torch.float32 or magnitude.shape[1:] != wanted:

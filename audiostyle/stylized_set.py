@@ -14,13 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import safetensors
 import safetensors.torch
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from audiostyle import artifacts
+from audiostyle import artifacts, tensors
 from audiostyle.errors import ArtifactError
 from audiostyle.spectrogram import SpectrogramConfig
 
@@ -58,8 +57,8 @@ def save_shards(folder: Path, id: str, blocks: Iterable[tuple[Tensor, Tensor]]) 
 
     def save(parts: list[Tensor]) -> None:
         nonlocal shards
-        tensors = {"magnitude": parts[0].contiguous(), "phase": parts[1].contiguous()}
-        safetensors.torch.save_file(tensors, folder / _shard(id, shards))
+        parted = {"magnitude": parts[0].contiguous(), "phase": parts[1].contiguous()}
+        safetensors.torch.save_file(parted, folder / _shard(id, shards))
         shards += 1
 
     held: list[Tensor] = []
@@ -109,9 +108,9 @@ class StylizedSet:
         for number in range(item.shards):
             path = self.artifact.path(_shard(item.id, number))
             try:
-                tensors = safetensors.torch.load_file(path)
-                magnitude, phase = tensors["magnitude"], tensors["phase"]
-            except (KeyError, safetensors.SafetensorError) as error:
+                found = tensors.read(path)
+                magnitude, phase = found["magnitude"], found["phase"]
+            except KeyError as error:
                 raise ArtifactError(path, f"holds no magnitude and phase: {error}") from None
             shape = tuple(magnitude.shape)
             if not all(t.dtype == torch.float32 and t.isfinite().all() for t in (magnitude, phase)):

@@ -2,10 +2,12 @@
 
 The parsers themselves let through, or end with errors of their own for: numbers that are not
 finite, halves of surrogate pairs, which no file or terminal takes, nesting deeper than the stack,
-and ten lines of YAML that stand for more than any memory holds.
+numbers of more digits than Python writes, and ten lines of YAML that stand for more than any
+memory holds.
 """
 
 import json
+import sys
 from typing import Any
 
 import yaml
@@ -34,6 +36,29 @@ class _Loader(yaml.SafeLoader):
                 None, None, f"has the alias *{event.anchor}, and none is followed", event.start_mark
             )
         return super().compose_node(parent, index)
+
+
+def _number(loader: Any, node: Any) -> Any:
+    text = loader.construct_scalar(node)
+    if ":" in text:
+        # 1:30 is ninety to YAML 1.1 and text to 1.2. A long one takes the square of its length.
+        return text
+    if node.tag.endswith(":float"):
+        return loader.construct_yaml_float(node)
+    value = loader.construct_yaml_int(node)
+    # Binary and hexadecimal digits are read without end, but can then not be shown.
+    if value.bit_length() > 3 * sys.get_int_max_str_digits():
+        raise ValueError(f"has a number of {value.bit_length()} bits")
+    return value
+
+
+def limit_numbers(kind: Any) -> None:
+    """Let a class of YAML loaders read no number that cannot be worked with."""
+    for name in ("int", "float"):
+        kind.add_constructor(f"tag:yaml.org,2002:{name}", _number)
+
+
+limit_numbers(_Loader)
 
 
 def yaml_value(text: str) -> Any:
