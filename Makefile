@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run paper test check format compile images stack stack-down clean
+.PHONY: help run paper test check format compile lock audit images stack stack-down clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,15 @@ format: .venv/.dev  ## put the code in the house's format
 
 compile: .venv/.run  ## the pipelines as YAML for a Kubeflow Pipelines cluster, in outputs/compiled
 	$(BIN)/audiostyle compile --out outputs/compiled
+
+# What else is to be had, as builds of torch for other CUDAs: deploy/lock.py --help.
+lock: .venv/.dev  ## deploy/requirements.lock again, for the versions of constraints.txt
+	$(BIN)/python deploy/lock.py $(LOCK_ARGS)
+
+# A package that the service does not know is an error, so that silence is no good news.
+audit: .venv/.dev  ## ask PyPI's vulnerability service about every version in the lock
+	$(BIN)/uv tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip \
+		--requirement deploy/requirements.lock $(AUDIT_ARGS)
 
 images:  ## the four stages as container images (needs Docker)
 	deploy/build.sh

@@ -6,7 +6,8 @@ variable "REVISION" { default = "" }
 variable "IMAGE_PREFIX" { default = "audiostyle" }
 variable "BASE_IMAGE" { default = "" }
 variable "TORCH_INDEX" { default = "" }
-variable "CUDA_TORCH_INDEX" { default = "https://download.pytorch.org/whl/cu130" }
+# PyPI's torch is a build for CUDA.
+variable "CUDA_TORCH_INDEX" { default = "https://pypi.org/simple" }
 variable "PIP_CONF" { default = "" }
 variable "CA_BUNDLE" { default = "" }
 
