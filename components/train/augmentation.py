@@ -17,10 +17,10 @@ from audiostyle.config import Config
 
 
 class AugmentationConfig(Config):
-    """How strongly. Zero turns a kind off."""
+    """How strongly. Zero turns a kind off, a crop of 1 the random time."""
 
     crop: float = Field(
-        0.75, gt=0, le=1, description="share of a clip that is looked at, at a random place"
+        0.75, gt=0, le=1, description="share of a clip seen, at a random place; 1: all, unmoved"
     )
     filter_db: float = Field(8.0, ge=0, description="dB, deviation of a random smooth equaliser")
     room: float = Field(0.5, ge=0, le=1, description="share of clips that get a reverberant tail")
@@ -37,7 +37,8 @@ class AugmentationConfig(Config):
 
 def augment(x: Tensor, config: AugmentationConfig, random: torch.Generator) -> Tensor:
     """Apply every kind of augmentation but mixup to a batch."""
-    x = _crop(x, config.crop, random)
+    if config.crop < 1:
+        x = _crop(x, config.crop, random)
     if config.tuning:
         x = _tune(x, config.tuning, random)
     if config.room:
