@@ -81,7 +81,8 @@ class SpectrogramCache:
             found = unpack(key, content)
             if shape and tuple(found.shape) != shape:
                 raise DamagedError(f"has shape {list(found.shape)}; {list(shape)} is needed")
-            if not found.isfinite().all():
+            # By numpy: torch takes ten times as long for it, half of the time of a hit.
+            if not np.isfinite(found.numpy()).all():
                 raise DamagedError("holds values that are not finite")
         except DamagedError as error:
             log.warning("cache: %s/%s: %s; computed again", self.store.uri, _path(key), error)
