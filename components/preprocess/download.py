@@ -223,10 +223,13 @@ def _http(url: str, start: int) -> Iterator[tuple[int, Stream]]:
             )
         except (requests.ConnectionError, requests.Timeout) as error:
             raise _BrokenError(f"{url}: no answer: {error}") from None
-        except requests.RequestException as error:
+        # ValueError: a redirection to what is no address
+        except (requests.RequestException, ValueError) as error:
             raise InputError(f"{url}: cannot be asked for: {error}") from None
-        length = answer.headers.get("Content-Length")
-        total = int(length) if length is not None else -1
+        if url.startswith("https:") and not answer.url.startswith("https:"):
+            host = urlsplit(answer.url).hostname
+            raise InputError(f"{url}: leads to http://{host}, which anybody on the way may change")
+        total = _count(answer.headers.get("Content-Length", ""))
         if answer.status_code == 206:
             total = _total(answer)
         elif answer.status_code == 416:
@@ -246,8 +249,12 @@ def _http(url: str, start: int) -> Iterator[tuple[int, Stream]]:
 
 def _total(answer: requests.Response) -> int:
     """Bytes of the whole file, of an answer that holds a part; -1 where it does not tell."""
-    total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(total) if total.isdigit() else -1
+    return _count(answer.headers.get("Content-Range", "").rpartition("/")[2])
+
+
+def _count(text: str) -> int:
+    """A number of bytes as a server writes it; -1 where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
 
 
 def _body(url: str, answer: requests.Response) -> Iterator[bytes]:

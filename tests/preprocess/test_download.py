@@ -37,6 +37,8 @@ class Server(ThreadingHTTPServer):
     sent = 0
     status = 0
     etag = '"1"'
+    location = ""
+    length = ""
 
     @property
     def url(self) -> str:
@@ -49,6 +51,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         server, content = self.server, self.server.files.get(self.path)
+        if server.location:
+            self.send_response(302)
+            self.send_header("Location", server.location)
+            self.end_headers()
+            return
         if content is None or server.status:
             self.send_error(server.status or 404)
             return
@@ -64,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("ETag", server.etag)
-        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Length", server.length or str(len(content) - start))
         self.end_headers()
         end = len(content)
         if server.breaks:
@@ -190,6 +197,20 @@ def test_not_there(server: Server, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         download(str(tmp_path / "none" / "b.bin"), tmp_path / "b.bin", patience=HASTE)
     assert names(tmp_path) == []
+
+
+def test_a_redirection_to_no_address(server: Server, tmp_path: Path) -> None:
+    server.location = "http://[never/a.bin"
+    with pytest.raises(InputError, match="cannot be asked for"):
+        download(f"{server.url}/a.bin", tmp_path / "a.bin", patience=HASTE)
+
+
+@pytest.mark.parametrize("length", ["1" * 5000, "many"])
+def test_a_length_that_is_no_number_is_none(server: Server, tmp_path: Path, length: str) -> None:
+    server.length = length
+    content = server.files["/a.bin"]
+    download(f"{server.url}/a.bin", tmp_path / "a.bin", hash=md5(content), patience=HASTE)
+    assert (tmp_path / "a.bin").read_bytes() == content
 
 
 def test_too_little_space_is_said_first(
