@@ -207,6 +207,11 @@ class Server:
                     renewed = True
                     continue
                 raise self._explained(error) from None
+            except AttributeError as error:
+                # kfp's client decodes the body of an answer that never came: TLS failed.
+                if not isinstance(error.__context__, ApiException):
+                    raise
+                raise self._explained(error.__context__) from None
             except urllib3.exceptions.HTTPError as error:
                 host = self.connection.host
                 raise ServerUnavailableError(f"{host}: {_reason(error, limit)}") from None
