@@ -48,7 +48,6 @@ def build(
         stylizing = {
             "pairs": pairs,
             "config": stylize_config,
-            "model_name": fetched.outputs["model"],
             "pairs_version": pairs_version,
             "work": work,
         }

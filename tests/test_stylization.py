@@ -58,3 +58,6 @@ def test_shards_make_every_pair_once(registry: str, pairs: Path, tmp_path: Path)
     ]
     made = sorted([wav.name for wav in folder.glob("*.wav")] for folder in sets)
     assert made == [["mono.wav"], ["stereo.wav"]]
+    stylized = [path for path in tmp_path.rglob("items.jsonl") if "losses" in path.read_text()]
+    models = {row["settings"]["model"] for path in stylized for row in artifacts.read_table(path)}
+    assert models == {"models:/audio-style-classifier/1"}

@@ -22,7 +22,7 @@ def stylize(
         stylized: The stylised set.
         pairs: CSV with the columns id, content, style and optionally target; a file or s3://.
         config: Settings of the stage; the defaults are used for what is not there.
-        model_name: What to call the classifier, e.g. its registry URI.
+        model_name: What to call the classifier, e.g. its registry URI; its own name otherwise.
         pairs_version: Anything that changes when the pairs do, so that the cache is missed then.
         shard: Number of the task, from 0, of those among which the pairs are dealt.
         shards: How many tasks these are.
@@ -36,7 +36,8 @@ def stylize(
     with task():
         settings = StylizeConfig.parse(config, "config of stylize")
         chosen = shard_of(read_pairs(pairs), shard, shards)
+        name = model_name or classifier.metadata.get("model", "")  # as `fetch` named it
         stylized.metadata["errors"] = stylize(
-            chosen, classifier.path, stylized.path, settings, model_name, work or None
+            chosen, classifier.path, stylized.path, settings, name, work or None
         )
         stylized.metadata["pairs_version"] = pairs_version
