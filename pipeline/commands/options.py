@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from audiostyle.addresses import require_no_secret
 from audiostyle.command import option_value
 from audiostyle.config import Config
+
+if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
+    from pipeline.settings import Settings
 
 C = TypeVar("C", bound=Config)
 
@@ -25,6 +28,12 @@ TRACKING = click.option(
     envvar="MLFLOW_TRACKING_URI",
     help="MLflow's address. [default: a database in the workspace]",
 )
+CACHE = click.option(
+    "--cache",
+    metavar="URI",
+    help="The spectrogram cache: s3://bucket/prefix, file:///folder, or a path."
+    " [default: preprocess.cache of --config]",
+)
 
 
 def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
@@ -32,6 +41,19 @@ def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
     if tracking_uri:
         return require_no_secret("tracking-uri", tracking_uri)
     return f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
+
+
+def with_cache(settings: "Settings", uri: str | None) -> "Settings":
+    """Settings of which preprocess uses the spectrogram cache at a URI, if one is given.
+
+    A relative folder is made absolute: tasks may run elsewhere. Raises InputError for a secret.
+    """
+    if uri is None:
+        return settings
+    place = uri if not uri or "://" in uri else str(Path(uri).absolute())
+    place = require_no_secret("cache", place)
+    preprocess = settings.preprocess.model_copy(update={"cache": place})
+    return settings.model_copy(update={"preprocess": preprocess})
 
 
 def setting_options(cls: type[Config], *names: str) -> Callable[[Callable[..., Any]], Any]:
