@@ -9,8 +9,8 @@ it, so that everything counts: the processes' start, the plan, the report page.
 - loop: `audiostyle stylize CONTENT STYLE -o OUT` once a pair, over the first of the pairs
 - local: `audiostyle stylize --manifest … --out DIR`
 - s3: the same with recordings and results in SeaweedFS on this host
-- overhead: of what the working processes had from their start to their last answer, the part that
-  was neither in stylize nor in reconstruct, relative to these
+- overhead: of what the working processes had, from when they were ready to work to their last
+  answer, the part that was neither in stylize nor in reconstruct, relative to these
 - plan: `--dry-run` of 10,000 rows: in one process that has imported everything, and the command
 - memory: peak of the caller and of its largest process with few and with many items (1 s each, and
   settings that make them quick)
@@ -39,8 +39,8 @@ from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig
 from components.train.train import train
 from pipeline.bulk import manifest
+from pipeline.bulk.items import Base
 from pipeline.bulk.ledger import Ledger
-from pipeline.bulk.manifest import Base
 from pipeline.bulk.plan import Model, plan
 
 ROOT = Path(__file__).resolve().parent.parent

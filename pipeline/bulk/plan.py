@@ -12,8 +12,8 @@ from audiostyle.artifacts import digest_of, file_digest
 from audiostyle.config import Config
 from audiostyle.store import Store
 from components.stylize.pairs import is_uri
+from pipeline.bulk.items import Base, Item, Items
 from pipeline.bulk.ledger import Ledger, key_of
-from pipeline.bulk.manifest import Base, Item, Items
 
 RATES = "rates.json"
 # Files whose hashes are remembered while a plan is made.

@@ -10,17 +10,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pipeline.bulk.batches import Task
+
 # Seconds for a process to start: importing torch from a cold or a shared disk takes long.
 _START = 300.0
 _TAIL = 400  # characters of its last words that are told
 
 
 class Process:
-    """One worker. state: what it was given, None while it has nothing to do."""
+    """One worker.
+
+    task, folder: what it was given, None while it has nothing to do, and where that is worked on.
+    soon: what it is to be given next, whose recordings it fetches meanwhile.
+    """
 
     def __init__(self, number: int, folder: Path, threads: int) -> None:
         self.number = number
-        self.task: Any = None
+        self.task: Task | None = None
+        self.folder = folder
+        self.soon: Task | None = None
         self.since = time.monotonic()
         self.until = self.since + _START
         self.ready = False
@@ -67,10 +75,10 @@ class Process:
         """Whether it waits for work."""
         return self.ready and self.task is None
 
-    def send(self, task: Any, request: dict[str, Any], limit: float) -> None:
+    def send(self, task: Task, folder: Path, request: dict[str, Any], limit: float) -> None:
         """Give it a batch, to be done within so many seconds."""
         self._log.write_bytes(b"")
-        self.task = task
+        self.task, self.folder = task, folder
         self.since = time.monotonic()
         self.until = self.since + limit
         with contextlib.suppress(BrokenPipeError):  # it died: its other pipe tells

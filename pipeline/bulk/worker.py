@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -104,13 +105,12 @@ class Worker:
             self._session = Session(batch["classifier"])
         pairs, tags = [], {}
         places = {place for item in batch["items"] for place in item["places"].values()}
-        self._recordings.make_room(places)
-        self._recordings.fetch(places)
+        here = self._recordings.here(places, batch["soon"])
         for item in batch["items"]:
-            local = {role: self._recordings.of(place) for role, place in item["places"].items()}
+            local = {role: here[place] for role, place in item["places"].items()}
             tags[item["id"]] = {role: tag for role, (_, tag) in local.items()}
             pairs.append(Pair(item["id"], **{role: path for role, (path, _) in local.items()}))
-        names = {str(path): place for place, path in self._recordings.names()}
+        names = {str(path): place for place, (path, _) in here.items()}
         begun = time.perf_counter()
         try:
             stylize(
@@ -176,48 +176,45 @@ class Recordings:
     def __init__(self, folder: Path, most: int = _FETCHED) -> None:
         self._folder = folder
         self._most = most
-        self._there: OrderedDict[str, tuple[Path, str]] = OrderedDict()
+        # Files and tags by URI, there or on their way, the last used last.
+        self._files: OrderedDict[str, Future[tuple[Path, str]]] = OrderedDict()
         self._stores: dict[str, Store] = {}
         self._number = 0
+        self._pool = ThreadPoolExecutor(_FETCHING)
 
-    def of(self, place: str) -> tuple[Path, str]:
-        """The file of a path, or of a URI that was fetched; and the object's tag."""
-        if not is_uri(place):
-            return Path(place), ""
-        self._there.move_to_end(place)
-        return self._there[place]
+    def here(self, places: Collection[str], soon: Collection[str]) -> dict[str, tuple[Path, str]]:
+        """The file of each path or URI, and the object's tag; raises the store's errors.
 
-    def fetch(self, places: set[str]) -> None:
-        """Fetch what is in a bucket and not here yet. Raises the store's errors."""
-        missing = sorted(place for place in places if is_uri(place) and place not in self._there)
-        if not missing:
-            return
-        for place in missing:
-            bucket = _bucket(place)
+        soon: what is asked for next, which is fetched meanwhile. Should that fail, it is tried
+        again when it is asked for.
+        """
+        wanted = list(filter(is_uri, places))
+        coming = list(filter(is_uri, soon))
+        self._make_room({*wanted, *coming})
+        for uri in (*wanted, *coming):
+            self._begin(uri)
+        return {p: self._files[p].result() if is_uri(p) else (Path(p), "") for p in places}
+
+    def _begin(self, uri: str) -> None:
+        file = self._files.get(uri)
+        if file is None or _failed(file):
+            bucket = _bucket(uri)
             if bucket not in self._stores:
                 self._stores[bucket] = open_store(f"s3://{bucket}")
-        with ThreadPoolExecutor(_FETCHING) as pool:
             # A folder each: objects of one name from several places keep that name.
-            numbers = range(self._number, self._number + len(missing))
-            self._number += len(missing)
-            for place, found in zip(
-                missing, pool.map(self._fetched, missing, numbers), strict=True
-            ):
-                self._there[place] = found
+            self._number += 1
+            self._files[uri] = self._pool.submit(self._fetched, uri, self._number)
+        self._files.move_to_end(uri)
 
-    def names(self) -> list[tuple[str, Path]]:
-        """URI and file of what was fetched."""
-        return [(place, path) for place, (path, _) in self._there.items()]
-
-    def make_room(self, needed: set[str]) -> None:
+    def _make_room(self, needed: set[str]) -> None:
         """Remove what was used longest ago beyond the most that is kept, but nothing needed."""
-        size = sum(path.stat().st_size for path, _ in self._there.values())
-        for place in list(self._there):
-            if size <= self._most:
-                return
-            if place not in needed:
-                path, _ = self._there.pop(place)
-                size -= path.stat().st_size
+        there = {u: f.result()[0] for u, f in self._files.items() if f.done() and not _failed(f)}
+        sizes = {uri: path.stat().st_size for uri, path in there.items()}
+        size = sum(sizes.values())
+        for uri, path in there.items():
+            if size > self._most and uri not in needed:
+                del self._files[uri]
+                size -= sizes[uri]
                 shutil.rmtree(path.parent)
 
     def _fetched(self, uri: str, number: int) -> tuple[Path, str]:
@@ -234,6 +231,10 @@ class Recordings:
             shutil.rmtree(target.parent, ignore_errors=True)
             raise
         return target, stream.tag
+
+
+def _failed(file: "Future[Any]") -> bool:
+    return file.done() and file.exception() is not None
 
 
 def _bucket(uri: str) -> str:

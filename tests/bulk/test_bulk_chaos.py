@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from bulk_jobs import (
     arguments,
@@ -27,7 +26,6 @@ from bulk_jobs import (
 )
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
 
-from audiostyle import audio
 from audiostyle.store import StoreUnavailableError, open_store
 
 ITEMS, FAULTS = 200, 50
@@ -174,13 +172,8 @@ def test_nothing_is_lost_nothing_twice(
         (tmp_path / name).write_bytes(store.get(name) or b"")
     told = results(tmp_path)
     assert {id for id, row in told.items() if row["status"] == "done"} == {r["id"] for r in rows}
-    other = [name for name in told if not same(tmp_path, name)]
-    for name in other:
-        a, b = (audio.read(p / f"{name}.wav").samples for p in (tmp_path, tmp_path / "calm"))
-        assert a.shape == b.shape
-        assert np.square(a - b).mean() <= 1e-6 * np.square(b).mean(), name
-    # Equal to the byte but where a killed batch was worked again in other company.
-    assert len(other) <= ITEMS // 10, f"{len(other)} differ in bytes"
+    # Whoever did an item, in whatever company and after how many attempts.
+    assert [name for name in told if not same(tmp_path, name)] == []
 
 
 def same(folder: Path, name: str) -> bool:

@@ -11,7 +11,7 @@ from audiostyle.errors import InputError
 from components.reconstruct.reconstruct import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from pipeline.bulk import manifest
-from pipeline.bulk.manifest import Base, Item
+from pipeline.bulk.items import Base, Item
 
 BASE = Base(StylizeConfig(), ReconstructConfig())
 
@@ -90,6 +90,7 @@ def test_every_bad_row_is_named_at_once(kind: str, clips: Path, tmp_path: Path) 
         ("m.jsonl", '{"id": "a"}\n[1]\n', "line 2: is no mapping"),
         ("m.jsonl", "[" * 100000, "line 1: is not JSON"),
         ("m.yaml", "a: b\n", "no list of rows"),
+        ("m.yaml", "[{id: a b}, {id: b}]", "line 1: .*safe file name.*style is empty"),
         ("m.yaml", "- a: &x 1\n- *x\n", "alias"),
         ("m.yaml", "- {id: !!python/object:os.system x}\n", "is not YAML"),
         ("m.txt", "id,content,style\n", "must end in"),

@@ -104,6 +104,19 @@ def test_only_what_is_missing_or_changed(clips: Path, classifier: Path, tmp_path
     assert not (tmp_path / "new").exists()
 
 
+def test_what_comes_out_does_not_depend_on_who_does_it(
+    clips: Path, classifier: Path, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "m.csv", rows_of(clips, 8))
+    outs = [tmp_path / "by one", tmp_path / "by three"]
+    for out, workers in zip(outs, (1, 3), strict=True):  # in batches of two, and one by one
+        done = bulk(*arguments(path, out, classifier, clips, "--workers", workers))
+        assert counts(done) == (0, 8, 0)
+    for n in range(8):
+        one, three = ((out / f"item-{n}.wav").read_bytes() for out in outs)
+        assert one == three, n
+
+
 def test_bad_items_do_not_stop_good_ones(clips: Path, classifier: Path, tmp_path: Path) -> None:
     rows = rows_of(clips, 8)
     (tmp_path / "text.wav").write_text("no audio")

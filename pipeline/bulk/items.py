@@ -1,0 +1,89 @@
+"""The items of a bulk job, and the settings that they have in common."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from audiostyle.errors import InputError
+from components.reconstruct.reconstruct import ReconstructConfig
+from components.stylize.config import StylizeConfig
+
+
+@dataclass(frozen=True)
+class Item:
+    """A pair of a job. content, style, target: path or s3:// URI; size: of the content in bytes.
+
+    stylize, reconstruct: settings of its own. tags: of its objects in a bucket, by role.
+    """
+
+    id: str
+    content: str
+    style: str
+    target: str | None = None
+    stylize: dict[str, Any] = field(default_factory=dict)
+    reconstruct: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def places(self) -> dict[str, str]:
+        """Role to path or URI, of those that there are."""
+        places = {"content": self.content, "style": self.style, "target": self.target}
+        return {role: place for role, place in places.items() if place is not None}
+
+
+@dataclass(frozen=True)
+class Base:
+    """The settings that an item's own are laid over."""
+
+    stylize: StylizeConfig
+    reconstruct: ReconstructConfig
+
+    def of(self, item: Item) -> tuple[StylizeConfig, ReconstructConfig]:
+        """The settings of an item."""
+        return self.parsed(item.stylize, item.reconstruct, item.id)
+
+    def parsed(
+        self, stylize: dict[str, Any], reconstruct: dict[str, Any], source: str
+    ) -> tuple[StylizeConfig, ReconstructConfig]:
+        """Settings with some changed. Raises InputError."""
+        if not stylize and not reconstruct:
+            return self.stylize, self.reconstruct
+        return (
+            StylizeConfig.parse({**self.stylize.plain(), **stylize}, source),
+            ReconstructConfig.parse({**self.reconstruct.plain(), **reconstruct}, source),
+        )
+
+
+class Items:
+    """Checked items in a file of JSON lines, to go through as often as needed, one at a time."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.path = path
+        self.count = count
+
+    def __iter__(self) -> Iterator[Item]:
+        """One item after another."""
+        with self.path.open(encoding="utf-8") as file:
+            for line in file:
+                yield Item(**json.loads(line))
+
+    def shard(self, index: int, count: int, path: Path) -> "Items":
+        """Every `count`-th item from `index` on, in a file of their own. Raises InputError."""
+        if not 0 <= index < count:
+            raise InputError(f"shard: must be from 0/{count} to {count - 1}/{count} (got {index})")
+        if count == 1:
+            return self
+        chosen = (item for number, item in enumerate(self) if number % count == index)
+        return written(chosen, path)
+
+
+def written(items: Iterable[Item], path: Path) -> Items:
+    """Put items down in a file."""
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for item in items:
+            file.write(json.dumps(asdict(item), ensure_ascii=True) + "\n")
+            count += 1
+    return Items(path, count)
