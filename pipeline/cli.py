@@ -20,11 +20,13 @@ from pipeline.commands.cache import cache
 from pipeline.commands.data import data as data_sets
 from pipeline.commands.models import models
 from pipeline.commands.options import (
+    CACHE,
     TRACKING,
     WORKSPACE,
     overridden,
     registry_uri,
     setting_options,
+    with_cache,
 )
 from pipeline.commands.runs import runs
 from pipeline.commands.schedule import schedule
@@ -76,6 +78,7 @@ main.add_command(submit)
 @click.option(
     "--publish", metavar="URI", help="Copy the artifacts there: s3://bucket/prefix or a folder."
 )
+@CACHE
 @WORKSPACE
 @TRACKING
 def run(
@@ -85,6 +88,7 @@ def run(
     runner: str,
     network: str | None,
     publish: str | None,
+    cache: str | None,
     workspace: Path,
     tracking_uri: str | None,
 ) -> None:
@@ -96,7 +100,9 @@ def run(
 
     data = _existing(data or _EXAMPLES, "data")
     pairs = _existing(pairs or _EXAMPLES / "pairs" / "pairs.csv", "pairs")
-    chosen = settings.load(config)
+    chosen = with_cache(settings.load(config), cache)
+    if runner == "docker" and (place := chosen.preprocess.cache) and not place.startswith("s3://"):
+        raise InputError(f"cache: {place} is no bucket, and containers see no folder of this host")
     store = publication.target(publish) if publish else None
     address = registry_uri(workspace, tracking_uri)
     values = {
@@ -144,6 +150,7 @@ def run(
     help="Measure instead: a training a fold, tested on that fold; mean and deviation.",
 )
 @click.option("--fold", metavar="NAME", help="Measure on one fold.")
+@CACHE
 @WORKSPACE
 @TRACKING
 def train(
@@ -153,6 +160,7 @@ def train(
     if_changed: bool,
     folds: str | None,
     fold: str | None,
+    cache: str | None,
     workspace: Path,
     tracking_uri: str | None,
 ) -> None:
@@ -166,7 +174,7 @@ def train(
 
     if sum(map(bool, (if_changed, folds, fold))) > 1:
         raise click.UsageError("give one of --if-changed, --folds all, --fold NAME")
-    chosen = settings.load(config)
+    chosen = with_cache(settings.load(config), cache)
     folder = located(data, workspace / "data", mirror=mirror)
     values = {
         "data": str(folder),
@@ -276,8 +284,8 @@ def stylize(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the YAML.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with the section `cluster`.")
 def compile_(out: Path, config: Path | None) -> None:
-    """Write the three pipelines as kfp's IR YAML."""
-    from pipeline import end_to_end, settings, stylization, training
+    """Write the pipelines as kfp's IR YAML."""
+    from pipeline import bulk_stylization, end_to_end, settings, stylization, training
     from pipeline.cluster.jobs import compiled
 
     cluster = settings.load(config).cluster
@@ -286,6 +294,7 @@ def compile_(out: Path, config: Path | None) -> None:
         ("end_to_end", end_to_end.build(cluster=cluster, data_known=False, pairs_known=False)),
         ("training", training.build(cluster=cluster, data_known=False)),
         ("stylization", stylization.build(cluster=cluster, pairs_known=False)),
+        ("bulk_stylization", bulk_stylization.build(cluster=cluster)),
     ):
         path = out / f"{name}.yaml"
         temporary = out / f".{name}.tmp.yaml"

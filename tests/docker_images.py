@@ -55,7 +55,9 @@ def _of_checkout(stage: str) -> str:
 
 
 def _sources(stage: str) -> list[str]:
-    return ["audiostyle", f"components/{stage}"]
+    # The reconstruct stage's image does bulk jobs, too.
+    bulk = ["components/stylize", "pipeline/bulk"] if stage == "reconstruct" else []
+    return ["audiostyle", f"components/{stage}", *bulk]
 
 
 @functools.cache

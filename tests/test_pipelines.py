@@ -14,7 +14,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from audiostyle.errors import InputError
 from components.stylize.pairs import Pair, shard_of
-from pipeline import end_to_end, images, stylization, training
+from pipeline import bulk_stylization, end_to_end, images, stylization, training
 from pipeline.cli import main
 from pipeline.cluster.config import ClusterConfig
 from pipeline.cluster.jobs import compiled
@@ -27,6 +27,7 @@ PIPELINES = {
     "end_to_end": {*TRAINING, "stylize", "reconstruct"},
     "training": {*TRAINING, "changed", "kept"},
     "stylization": {"fetch", "stylize", "reconstruct"},
+    "bulk_stylization": {"fetch", "bulk", "join"},
 }
 # Task: stage whose image it runs in, input artifacts, output artifacts.
 TASKS = {
@@ -38,8 +39,10 @@ TASKS = {
     "fetch": ("train", set(), {"classifier"}),
     "stylize": ("stylize", {"classifier"}, {"stylized"}),
     "reconstruct": ("reconstruct", {"stylized", "classifier"}, {"audio", "report", "metrics"}),
+    "bulk": ("reconstruct", {"classifier"}, {"metrics"}),
+    "join": ("reconstruct", {"classifier"}, {"report", "metrics"}),
 }
-NEVER_CACHED = {"register", "changed", "fetch"}
+NEVER_CACHED = {"register", "changed", "fetch", "bulk", "join"}
 
 S3 = {"name": "audiostyle-s3", "env": {"AWS_SECRET_ACCESS_KEY": "secret_key"}}
 CLUSTER = {
@@ -250,14 +253,16 @@ def test_digests_are_carried_into_the_tasks(
     }
     (tmp_path / "lock.yaml").write_text(yaml.safe_dump(lock))
     monkeypatch.setattr(images, "LOCK", tmp_path / "lock.yaml")
-    for pipeline in (end_to_end.build(), training.build(), stylization.build()):
+    builders = (end_to_end, training, stylization, bulk_stylization)
+    for pipeline in (builder.build() for builder in builders):
         made = built(pipeline, tmp_path)
         for task in made.tasks():
             assert made.container(task)["image"] == lock[TASKS[task][0]]
 
 
 def test_without_a_cluster_there_is_nothing_of_kubernetes(tmp_path: Path) -> None:
-    for pipeline in (end_to_end.build(), training.build(), stylization.build()):
+    for builder in (end_to_end, training, stylization, bulk_stylization):
+        pipeline = builder.build()
         assert built(pipeline, tmp_path).platform == {}
 
 
@@ -285,6 +290,23 @@ def test_shards_fan_out_within_a_bound(tmp_path: Path) -> None:
     assert given["shard"]["componentInputParameter"]
     # The classifier is fetched once, outside.
     assert "fetch" in made.spec["root"]["dag"]["tasks"]
+
+
+def test_a_bulk_job_fans_out_and_is_joined_after_all(tmp_path: Path) -> None:
+    one = built(bulk_stylization.build(), tmp_path)
+    assert set(one.spec["root"]["dag"]["tasks"]) == {"fetch", "bulk", "join"}
+    assert one.tasks()["join"]["dependentTasks"] == ["bulk", "fetch"]
+    made = built(bulk_stylization.build(shards=5, parallelism=2), tmp_path)
+    tasks = made.spec["root"]["dag"]["tasks"]
+    ((name, loop),) = ((n, t) for n, t in tasks.items() if "parameterIterator" in t)
+    assert loop["iteratorPolicy"]["parallelismLimit"] == 2
+    assert loop["parameterIterator"]["items"]["raw"] == str(list(range(5)))
+    inside = made.component(loop)["dag"]["tasks"]
+    assert set(inside) == {"bulk"}
+    given = inside["bulk"]["inputs"]["parameters"]
+    assert given["shards"]["runtimeValue"]["constant"] == 5
+    assert given["shard"]["componentInputParameter"]
+    assert set(tasks["join"]["dependentTasks"]) == {"fetch", name}
 
 
 @pytest.mark.parametrize("rows, shards", [(7, 3), (3, 3), (10, 1)])
@@ -320,6 +342,7 @@ def test_a_version_is_known_by_what_it_says(tmp_path: Path) -> None:
     "settings, word",
     [
         ({"tasks": {"reconstruct": {"gpu": 1}}}, "only train and stylize"),
+        ({"tasks": {"bulk": {"gpu": 1}}}, "only train and stylize"),
         ({"every": {"gpu": 1}}, "only train and stylize"),
         ({"tasks": {"train": {"gpu": 3}}}, "gpu"),
         ({"tasks": {"dance": {}}}, "dance"),

@@ -9,6 +9,7 @@ the next; of several that try, one succeeds. A holder who finds a newer one than
 import json
 import logging
 import os
+import random
 import re
 import socket
 import threading
@@ -28,8 +29,14 @@ log = logging.getLogger(__name__)
 # Seconds between two signs of life, and after how many without one a holder counts as gone:
 # clocks of machines that share a store must agree to better than the difference.
 BEAT, EXPIRY = 10.0, 60.0
+# Seconds between two looks of one who waits, about.
+_LOOK = 2.0
 
 _NAME = re.compile(r"lock-(\d+)-of-(\d+)-(\d{9})\.json")
+
+
+class HeldError(AudiostyleError):
+    """Somebody else has the lock."""
 
 
 class Lock:
@@ -46,9 +53,24 @@ class Lock:
         self._stop = threading.Event()
         self._writing = threading.Lock()
 
-    def take(self) -> None:
-        """Raises AudiostyleError naming the holder where there is one."""
-        patiently(self._take, self._patience, "lock")
+    def take(self, wait: float = 0.0) -> None:
+        """Raises AudiostyleError naming the holder where there is one, and still is after `wait`.
+
+        wait: in seconds; for longer than EXPIRY whoever was lost is outlived.
+        """
+        until = time.monotonic() + wait
+        told = False
+        while True:
+            try:
+                patiently(self._take, self._patience, "lock")
+                return
+            except HeldError as error:
+                if time.monotonic() >= until:
+                    raise
+                if not told:
+                    log.warning("%s; waiting for it", error)
+                told = True
+            time.sleep(random.uniform(0.5, 1.5) * _LOOK)  # noqa: S311, of two who wait one is first
 
     def _take(self) -> None:
         found = self._found()
@@ -58,7 +80,7 @@ class Lock:
         number = found.get(self._shard, 0) + 1
         self._number = number
         if not self._store.put(self._key(self._shard, number), self._told(), absent=True):
-            raise AudiostyleError(f"{self._store.uri}: another call took the lock just now")
+            raise HeldError(f"{self._store.uri}: another call took the lock just now")
         # Whoever looked before that one was there sees it now, and so one of two withdraws.
         found = self._found()
         try:
@@ -151,7 +173,7 @@ class Lock:
             return  # a part of a file: its writer died writing it
         if not gone:
             part = f" (shard {shard[0]}/{shard[1]})" if shard[1] > 1 else ""
-            raise AudiostyleError(
+            raise HeldError(
                 f"{self._store.uri}: {who} is working on this output{part}; it was heard of"
                 f" {max(0.0, time.time() - told['beat']):.0f} s ago, and counts as gone after"
                 f" {EXPIRY:.0f} s"

@@ -2,24 +2,35 @@
 
 import logging
 import shutil
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from audiostyle.errors import AudiostyleError
-from components.reconstruct.report import PAGE, Item, write_report
+from components.reconstruct.report import PAGE, Item, embedded_html, write_report
 from components.stylize.fetch import fetch
 from components.stylize.pairs import is_uri
+from pipeline.bulk.items import Base, Items
 from pipeline.bulk.ledger import Ledger
-from pipeline.bulk.manifest import Base, Items
 from pipeline.bulk.plan import Model
 
 log = logging.getLogger(__name__)
 
 
-def write(items: Items, ledger: Ledger, base: Base, model: Model, most: int, scratch: Path) -> str:
-    """Write `report.html` of the first `most` items of the manifest; returns its address.
+@dataclass(frozen=True)
+class Page:
+    """A report: its address, and the same as one small file without sound."""
 
-    A page of thousands would be of no use; `results.jsonl` has them all. Empty where the page
+    address: str
+    embedded: str
+
+
+def write(
+    items: Items, ledger: Ledger, base: Base, model: Model, most: int, scratch: Path
+) -> Page | None:
+    """Write `report.html` of the first `most` items of the manifest.
+
+    A page of thousands would be of no use; `results.jsonl` has them all. None where the page
     cannot be made, which is logged: the results are there either way.
     """
     chosen = list(islice(items, most))
@@ -61,6 +72,7 @@ def write(items: Items, ledger: Ledger, base: Base, model: Model, most: int, scr
             subtitle=subtitle,
             model={"name": model.name, "digest": model.digest},
         )
+        embedded = embedded_html(folder)
         if not local:
             for path in sorted(folder.rglob("*")):
                 key = path.relative_to(folder).as_posix()
@@ -68,11 +80,11 @@ def write(items: Items, ledger: Ledger, base: Base, model: Model, most: int, scr
                     ledger.store.put_file(key, path)
     except (AudiostyleError, OSError) as error:
         log.warning("report: not made: %s", error)
-        return ""
+        return None
     finally:
         shutil.rmtree(scratch / "report", ignore_errors=True)
         shutil.rmtree(scratch / "shown", ignore_errors=True)
-    return str(folder / PAGE) if local else f"{ledger.store.uri}/{PAGE}"
+    return Page(str(folder / PAGE) if local else f"{ledger.store.uri}/{PAGE}", embedded)
 
 
 def _named(scratch: Path, number: int, uri: str) -> Path:

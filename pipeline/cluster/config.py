@@ -14,7 +14,16 @@ from audiostyle.config import Config
 from audiostyle.errors import InputError
 
 TaskName = Literal[
-    "preprocess", "changed", "train", "register", "kept", "fetch", "stylize", "reconstruct"
+    "preprocess",
+    "changed",
+    "train",
+    "register",
+    "kept",
+    "fetch",
+    "stylize",
+    "reconstruct",
+    "bulk",
+    "join",
 ]
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
@@ -145,6 +154,9 @@ _DEFAULTS: dict[str, TaskConfig] = {
     "fetch": TaskConfig(cpu="500m", memory="2Gi", time_limit=1800),
     "stylize": TaskConfig(cpu="4", memory="4Gi", time_limit=24 * 3600),
     "reconstruct": TaskConfig(cpu="4", memory="4Gi", time_limit=24 * 3600),
+    # A process a core, of 0.9 GB each as measured (docs/bulk.md), and what they keep beyond that.
+    "bulk": TaskConfig(cpu="4", memory="8Gi", time_limit=24 * 3600),
+    "join": TaskConfig(cpu="1", memory="2Gi", time_limit=3600),
 }
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,9 @@ from audiostyle.errors import InputError
 from components.preprocess.datasets.published import PUBLISHED
 from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
-from pipeline import end_to_end, images, stylization, training
+from pipeline import bulk_stylization, end_to_end, images, stylization, training
+from pipeline.bulk.config import BulkConfig
+from pipeline.bulk.formats import FORMATS
 from pipeline.settings import Settings
 
 
@@ -133,8 +135,7 @@ def stylization_job(
 ) -> Job:
     """Stylise with a registered classifier. Raises InputError naming the argument."""
     _check_pairs(chosen, pairs, work)
-    if not model or "/" in model.removeprefix("models:/").replace("audio-style-classifier/", ""):
-        raise InputError(f"model: must be a version, an alias or a models:/ URI (got {model!r})")
+    _check_model(model)
     local = Path(pairs)
     if local.is_file() and shards > (rows := len(read_pairs(local))):
         raise InputError(f"shards: {pairs} has {rows} rows, too few for {shards} tasks")
@@ -142,7 +143,7 @@ def stylization_job(
         stylization.build(
             cluster=chosen.cluster,
             pairs_known=bool(pairs_version),
-            pinned=model.rpartition("/")[2].isdigit(),
+            pinned=_pinned(model),
             shards=shards,
             parallelism=parallelism,
         ),
@@ -156,6 +157,77 @@ def stylization_job(
         },
         ("train", "stylize", "reconstruct"),
     )
+
+
+def bulk_job(
+    chosen: Settings,
+    *,
+    manifest: str,
+    out: str,
+    how: dict[str, Any],
+    model: str = "champion",
+    tracking_uri: str = "",
+    shards: int = 1,
+    parallelism: int = 4,
+    work: str = "",
+) -> Job:
+    """A bulk job. how: fields of BulkConfig. Raises InputError naming the argument."""
+    if manifest.rpartition(".")[2].lower() not in FORMATS:
+        raise InputError(f"manifest: must end in .csv, .jsonl, .yaml or .yml (got {manifest!r})")
+    for task in ("bulk", "join"):
+        _object_or_volume(chosen, "manifest", manifest, task, "s3://bucket/NAME.csv")
+        _object_or_volume(chosen, "out", out, task, "s3://bucket/prefix")
+    if work:
+        _on_volume(chosen, "work", work, "bulk", "")
+    _check_model(model)
+    if chosen.stylize.device.startswith("cuda"):
+        raise InputError(
+            "stylize.device: a bulk job's tasks do both stages, and have no GPU to hold for"
+            f" Griffin-Lim (got {chosen.stylize.device!r}); --pairs has tasks for GPUs"
+        )
+    # A pod sees all the node's cores; what it may use of them is what it asked for.
+    given = chosen.cluster.task("bulk")
+    workers = max(1, int(_cores(given.cpu_limit or given.cpu)))
+    config = BulkConfig.parse({"workers": workers, **how}, "options")
+    return Job(
+        bulk_stylization.build(
+            cluster=chosen.cluster, pinned=_pinned(model), shards=shards, parallelism=parallelism
+        ),
+        {
+            "manifest": manifest,
+            "out": out,
+            "work": work,
+            "model": model,
+            "tracking_uri": _tracking(chosen, tracking_uri),
+            "bulk_config": config.plain(),
+            **chosen.arguments("stylize", "reconstruct"),
+        },
+        ("train", "reconstruct"),
+    )
+
+
+# What each kind of run is made by.
+MAKING: dict[str, Callable[..., Job]] = {
+    "train": training_job,
+    "run": end_to_end_job,
+    "stylization": stylization_job,
+    "bulk": bulk_job,
+}
+
+
+def _cores(text: str) -> float:
+    """Cores of what Kubernetes is asked for: 4, 0.5, 500m."""
+    return float(text[:-1]) / 1000 if text.endswith("m") else float(text or 1)
+
+
+def _check_model(model: str) -> None:
+    if not model or "/" in model.removeprefix("models:/").replace("audio-style-classifier/", ""):
+        raise InputError(f"model: must be a version, an alias or a models:/ URI (got {model!r})")
+
+
+def _pinned(model: str) -> bool:
+    """Whether it is the same classifier for ever."""
+    return model.rpartition("/")[2].isdigit()
 
 
 def _data(
@@ -194,13 +266,17 @@ def _data(
 
 
 def _check_pairs(chosen: Settings, pairs: str, work: str) -> None:
-    parts = urlsplit(pairs)
-    if parts.scheme != "s3":
-        _on_volume(chosen, "pairs", pairs, "stylize", "s3://bucket/NAME.csv")
-    elif not parts.netloc or not parts.path.strip("/"):
-        raise InputError(f"pairs: must be s3://bucket/NAME.csv (got {pairs!r})")
+    _object_or_volume(chosen, "pairs", pairs, "stylize", "s3://bucket/NAME.csv")
     if work:
         _on_volume(chosen, "work", work, "stylize", "")
+
+
+def _object_or_volume(chosen: Settings, name: str, value: str, task: str, form: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme != "s3":
+        _on_volume(chosen, name, value, task, form)
+    elif not parts.netloc or not parts.path.strip("/"):
+        raise InputError(f"{name}: must be {form} (got {value!r})")
 
 
 def _tracking(chosen: Settings, given: str) -> str:

@@ -47,14 +47,39 @@ _OPTIONS = (
         "--ca-file", envvar="AUDIOSTYLE_KFP_CA_FILE", metavar="FILE", help="Certificates, PEM."
     ),
 )
+_WAITING = (
+    click.option("--wait", is_flag=True, help="Show each task's state until the run has ended."),
+    click.option(
+        "--poll",
+        type=click.FloatRange(0.1),
+        default=5.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Between two looks.",
+    ),
+)
 _CONNECTION = ("host", "ui", "namespace", "token_file", "ca_file")
 
 
 def connected(function: F) -> F:
     """Give a command the options of a connection; see `chosen` and `opened`."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+    return given(_OPTIONS)(function)
+
+
+def waiting(function: F) -> F:
+    """Give a command the options `wait` and `poll`, with which it follows a run."""
+    return given(_WAITING)(function)
+
+
+def given(*groups: Any) -> Callable[[F], F]:
+    """A decorator that gives a command these click options, in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed([option for group in groups for option in group]):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def chosen(options: dict[str, Any]) -> "Settings":
@@ -66,8 +91,8 @@ def chosen(options: dict[str, Any]) -> "Settings":
     from pipeline.cluster.config import Connection
 
     read = settings.load(options.pop("config"))
-    given = {name: value for name in _CONNECTION if (value := options.pop(name))}
-    connection = Connection.parse({**read.cluster.connection.plain(), **given}, "options")
+    told = {name: value for name in _CONNECTION if (value := options.pop(name))}
+    connection = Connection.parse({**read.cluster.connection.plain(), **told}, "options")
     cluster = read.cluster.model_copy(update={"connection": connection})
     return read.model_copy(update={"cluster": cluster})
 

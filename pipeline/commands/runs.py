@@ -7,7 +7,7 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from pipeline.commands.cluster_options import chosen, connected, opened
+from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.submit import follow
 
 
@@ -35,15 +35,7 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
 @runs.command()
 @click.argument("run_id", metavar="RUN")
 @connected
-@click.option("--wait", is_flag=True, help="Show each task's state until the run has ended.")
-@click.option(
-    "--poll",
-    type=click.FloatRange(0.1),
-    default=5.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Between two looks.",
-)
+@waiting
 def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     """Show a run: its tasks, parameters and page."""
     from pipeline.cluster import watching

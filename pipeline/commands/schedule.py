@@ -8,9 +8,10 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from pipeline.commands.cluster_options import chosen, connected, opened
+from pipeline.commands.cluster_options import chosen, connected, opened, waiting
+from pipeline.commands.cluster_options import given as with_options
 from pipeline.commands.runs import table, when
-from pipeline.commands.submit import PLACE, TRAINING, follow, options, prepared, uploaded
+from pipeline.commands.submit import PLACE, TRAINING, follow, prepared, uploaded
 
 _NAME = click.argument("name")
 
@@ -26,7 +27,8 @@ def schedule() -> None:
 
 @schedule.command()
 @_NAME
-@options(TRAINING, PLACE)
+@with_options(TRAINING, PLACE)
+@connected
 @click.option(
     "--cron",
     required=True,
@@ -126,15 +128,7 @@ def delete(name: str, **given: Any) -> None:
 @_NAME
 @connected
 @click.option("--force", is_flag=True, help="Even while another of its runs is active.")
-@click.option("--wait", is_flag=True, help="Show each task's state until the run has ended.")
-@click.option(
-    "--poll",
-    type=click.FloatRange(0.1),
-    default=5.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Between two looks.",
-)
+@waiting
 def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> None:
     """Start what it would, now."""
     from pipeline.cluster import schedules

@@ -5,13 +5,16 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from audiostyle.command import Group
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.commands.cluster_options import chosen, connected, opened
+from pipeline.commands.bulk import HOW, how
+from pipeline.commands.cluster_options import chosen, connected, opened, waiting
+from pipeline.commands.cluster_options import given as given_options
 
 if TYPE_CHECKING:
     from pipeline.cluster.jobs import Job
@@ -51,25 +54,51 @@ TRAINING = (
     ),
     _TRACKING,
 )
-_PAIRS = (
+
+
+def _pairs(*, required: bool) -> tuple[Any, ...]:
+    return (
+        click.option(
+            "--pairs",
+            required=required,
+            default=None if required else "",
+            metavar="CSV",
+            help="s3://bucket/NAME.csv, whose recordings may lie there, too; or on a volume.",
+        ),
+        click.option(
+            "--pairs-version",
+            default="",
+            metavar="TEXT",
+            help="Changes when the pairs do; without it, stylize never takes old results.",
+        ),
+        click.option(
+            "--work",
+            default="",
+            metavar="DIR",
+            help="Folder on a volume, for what a stopped stylize goes on from.",
+        ),
+    )
+
+
+_BULK = (
     click.option(
-        "--pairs",
-        required=True,
-        metavar="CSV",
-        help="s3://bucket/NAME.csv, whose recordings may lie there, too; or a path on a volume.",
-    ),
-    click.option(
-        "--pairs-version",
+        "--manifest",
         default="",
-        metavar="TEXT",
-        help="Changes when the pairs do; without it, stylize never takes old results.",
+        metavar="FILE",
+        help="CSV, JSON lines or YAML: id,content,style; s3://, or a path on a volume.",
     ),
     click.option(
-        "--work",
-        default="",
-        metavar="DIR",
-        help="Folder on a volume, for what a stopped stylize goes on from.",
+        "--out", default="", metavar="URI", help="s3://bucket/prefix of the results, or a volume's."
     ),
+    *HOW,
+)
+_tasks = partial(click.option, type=click.IntRange(1, 200), show_default=True)
+_SHARDS = (
+    _tasks("--shards", default=1, help="Tasks among which the rows are dealt."),
+    _tasks("--parallelism", default=4, help="Of these at a time, at most."),
+)
+_MODEL = (
+    click.option("--model", default="champion", show_default=True, help="Version, alias or URI."),
 )
 PLACE = (
     click.option("--experiment", default="", metavar="NAME", help="[default: audiostyle]"),
@@ -88,31 +117,16 @@ PLACE = (
         "--allow-tags", is_flag=True, help="Run images that are named by a tag, not by digest."
     ),
 )
-_RUN = (
+_NAME = (
     click.option(
         "--name", default="", metavar="NAME", help="Of the run. [default: the command and the time]"
-    ),
-    click.option("--wait", is_flag=True, help="Show each task's state until the run has ended."),
-    click.option(
-        "--poll",
-        type=click.FloatRange(0.1),
-        default=5.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="Between two looks.",
     ),
 )
 
 
-def options(*groups: Any) -> Callable[[F], F]:
-    """A decorator that gives a command these click options, in this order."""
-
-    def decorate(function: F) -> F:
-        for option in reversed([option for group in groups for option in group]):
-            function = option(function)
-        return connected(function)
-
-    return decorate
+def _sent(*groups: Any) -> Callable[[F], F]:
+    """The options of a command that starts a run, with these of its own first."""
+    return lambda function: connected(given_options(*groups, PLACE, _NAME)(waiting(function)))
 
 
 @click.group(cls=Group)
@@ -125,46 +139,45 @@ def submit() -> None:
 
 
 @submit.command()
-@options(TRAINING, PLACE, _RUN)
+@_sent(TRAINING)
 @click.option("--if-changed", is_flag=True, help="Train only if data, settings or release changed.")
 def train(**given: Any) -> None:
     """Train a classifier and register it."""
-    from pipeline.cluster.jobs import training_job
-
-    _submit("train", training_job, given)
+    _submit("train", given)
 
 
 @submit.command()
-@options(_PAIRS, (_TRACKING,), PLACE, _RUN)
-@click.option("--model", default="champion", show_default=True, help="Version, alias or URI.")
-@click.option(
-    "--shards",
-    type=click.IntRange(1, 200),
-    default=1,
-    show_default=True,
-    help="Tasks among which the pairs are dealt.",
-)
-@click.option(
-    "--parallelism",
-    type=click.IntRange(1, 200),
-    default=4,
-    show_default=True,
-    help="Of these at a time, at most.",
-)
+@_sent(_BULK, _pairs(required=False), _SHARDS, _MODEL, (_TRACKING,))
 def stylize(**given: Any) -> None:
-    """Stylise pairs with a registered classifier."""
-    from pipeline.cluster.jobs import stylization_job
+    """Stylise pairs with a registered classifier.
 
-    _submit("stylize", stylization_job, given)
+    --manifest and --out: a bulk job, each item exactly once, on CPUs. --pairs: an artifact in the
+    pipeline root; GPUs are given back before the phase is searched for.
+    """
+    bulk, pairs = ("manifest", "out"), ("pairs", "pairs_version")
+    told = how(given)
+    if given["pairs"] and not (told or any(given[name] for name in bulk)):
+        made = "stylization"
+        unused = bulk
+    elif all(given[name] for name in bulk) and not any(given[name] for name in pairs):
+        made = "bulk"
+        unused = pairs
+        given["how"] = told
+    else:
+        raise click.UsageError(
+            "give --manifest FILE --out URI, for a bulk job and how it is done; or --pairs CSV, for"
+            " an artifact of the pipeline; not both"
+        )
+    for name in unused:
+        del given[name]
+    _submit("stylize", given, made)
 
 
 @submit.command()
-@options(TRAINING, _PAIRS, PLACE, _RUN)
+@_sent(TRAINING, _pairs(required=True))
 def run(**given: Any) -> None:
     """Train, register, stylise, reconstruct, report."""
-    from pipeline.cluster.jobs import end_to_end_job
-
-    _submit("run", end_to_end_job, given)
+    _submit("run", given)
 
 
 def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settings", "Job"]:
@@ -179,9 +192,10 @@ def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settin
         if (value := given.pop(name))
     }
     labels = dict(_label(text) for text in given.pop("labels"))
+    # Only what was set: a field of `every` that is told wins over a task's own default.
+    told = settings.cluster.model_dump(mode="json", exclude_unset=True)
     cluster = type(settings.cluster).parse(
-        {**settings.cluster.plain(), **update, "labels": {**settings.cluster.labels, **labels}},
-        "options",
+        {**told, **update, "labels": {**settings.cluster.labels, **labels}}, "options"
     )
     settings = settings.model_copy(update={"cluster": cluster})
     allow = given.pop("allow_tags")
@@ -239,17 +253,20 @@ def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: floa
     sys.exit(1)
 
 
-def _submit(command: str, make: Callable[..., "Job"], given: dict[str, Any]) -> None:
+def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
+    from pipeline.cluster import jobs
+
+    make = jobs.MAKING[job or command]
     name, wait, poll = given.pop("name"), given.pop("wait"), given.pop("poll")
-    settings, job = prepared(make, given)
+    settings, made = prepared(make, given)
     cluster = opened(settings)
-    work = uploaded(cluster, settings, job)
+    work = uploaded(cluster, settings, made)
     experiment = cluster.experiment(settings.cluster.experiment)
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     run = cluster.start(str(experiment), name or f"{command}-{stamp}", work)
     click.echo(f"Run       {run.display_name}, {run.run_id}")
     if wait:
-        follow(cluster, run.run_id, job.name, settings.cluster.pipeline_root, poll)
+        follow(cluster, run.run_id, made.name, settings.cluster.pipeline_root, poll)
     else:
         click.echo(f"Page      {cluster.page(run.run_id)}")
 

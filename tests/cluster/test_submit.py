@@ -41,6 +41,13 @@ STYLIZE = (
     "--pairs=s3://bucket/some/pairs.csv",
     "--tracking-uri=http://mlflow:5000",
 )
+BULK = (
+    "submit",
+    "stylize",
+    "--manifest=s3://bucket/jobs/pairs.jsonl",
+    "--out=s3://bucket/jobs/out",
+    "--tracking-uri=http://mlflow:5000",
+)
 
 
 def test_a_run_is_started_with_its_parameters(audiostyle: Cli, standin: StandIn) -> None:
@@ -87,6 +94,35 @@ def test_the_whole_pipeline_is_submitted(audiostyle: Cli, standin: StandIn) -> N
     (run,) = standin.runs.values()
     parameters = run["runtime_config"]["parameters"]
     assert parameters["pairs"] == "s3://bucket/some/pairs.csv"
+
+
+def test_a_bulk_job_is_submitted(audiostyle: Cli, standin: StandIn, tmp_path: Path) -> None:
+    more = ("--shards=3", "--parallelism=2", "--on-error=stop", "--retries=5", "--patience=60")
+    done = audiostyle(*BULK, *more, "--time-limit=90", "--model=7")
+    assert done.exit_code == 0, done.output
+    assert "audiostyle-bulk-stylization" in done.output
+    (run,) = standin.runs.values()
+    parameters = run["runtime_config"]["parameters"]
+    assert parameters["manifest"] == "s3://bucket/jobs/pairs.jsonl"
+    assert parameters["out"] == "s3://bucket/jobs/out"
+    assert parameters["model"] == "7"
+    assert parameters["stylize_config"] and parameters["reconstruct_config"]
+    how = parameters["bulk_config"]
+    assert {
+        "on_error": "stop",
+        "retries": 5,
+        "time_limit": 90,
+        "patience": 60,
+    }.items() <= how.items()
+    # As many processes as the pod asks for cores, of however many the node has.
+    assert how["workers"] == 4
+    (package,) = standin.packages.values()
+    executor = package[0]["deploymentSpec"]["executors"]["exec-bulk"]["container"]
+    assert executor["resources"]["resourceCpuRequest"] == "4"
+    (tmp_path / "c.yaml").write_text("cluster: {tasks: {bulk: {cpu: 2500m}}}")
+    assert audiostyle(*BULK, f"--config={tmp_path}/c.yaml").exit_code == 0
+    found = [run["runtime_config"]["parameters"]["bulk_config"] for run in standin.runs.values()]
+    assert sorted(how["workers"] for how in found) == [2, 4]
 
 
 def test_waiting_tells_every_change_once(audiostyle: Cli, standin: StandIn) -> None:
@@ -386,6 +422,21 @@ def test_many_users_need_a_namespace(audiostyle: Cli, standin: StandIn) -> None:
         ((*STYLIZE, "--work=/tmp/x"), "work: must be"),
         ((*STYLIZE, "--model=some/folder"), "model: must be"),
         ((*STYLIZE, "--shards=0"), "--shards"),
+        ((*STYLIZE, *BULK[2:4]), "not both"),
+        ((*STYLIZE, "--retries=1"), "not both"),
+        ((*BULK, "--pairs-version=1"), "not both"),
+        (BULK[:3], "give --manifest FILE --out URI"),
+        (BULK[:2], "--pairs CSV"),
+        ((*BULK, "--manifest=/here/pairs.csv"), "manifest: must be"),
+        ((*BULK, "--manifest=s3://bucket/pairs.xlsx"), "manifest: must end in"),
+        ((*BULK, "--manifest=s3://me:pass@bucket/pairs.csv"), "kept in the clear"),
+        ((*BULK, "--out=results"), "out: must be"),
+        ((*BULK, "--out=s3://bucket"), "out: must be"),
+        ((*BULK, "--work=/tmp/x"), "work: must be"),
+        ((*BULK, "--model=some/folder"), "model: must be"),
+        ((*BULK, "--retries=-1"), "retries"),
+        ((*BULK, "--workers=0"), "workers"),
+        (BULK[:4], "tracking_uri: is not set"),
         (("submit", "train", "--data=s3://bucket/data.zip"), "tracking_uri: is not set"),
     ],
 )
