@@ -112,6 +112,7 @@ def run(
         "pairs_version": local.fingerprint(pairs.parent),
         "tracking_uri": address,
         "checkpoints": str(workspace.resolve() / "checkpoints"),
+        "work": str(workspace.resolve() / "unfinished"),
         **chosen.arguments(),
     }
     if runner == "docker":

@@ -6,6 +6,7 @@ item does (go on, stand still, step back) is decided on the device by masks.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -126,7 +127,12 @@ class _Adam:
 
     def __init__(self, x: Tensor, learning_rate: float) -> None:
         self._x = torch.nn.Parameter(x.clone())
-        self._adam = torch.optim.Adam([self._x], lr=learning_rate)
+        self._learning_rate = learning_rate
+
+    @cached_property
+    def _adam(self) -> torch.optim.Adam:
+        # Its first one takes torch a second of imports, of which no steps have no need.
+        return torch.optim.Adam([self._x], lr=self._learning_rate)
 
     def step(self, x: Tensor, loss: Tensor, gradient: Tensor, active: Tensor) -> Tensor:
         # What is not finite would stay in the moments; its item is at its end anyway.
