@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audiostyle.artifacts import CLASSIFIER, digest_of, opening
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.patience import patiently
 from components.reconstruct.reconstruct import ReconstructConfig
 from components.stylize.config import StylizeConfig
@@ -102,9 +102,14 @@ class Done:
 
 
 def foretold(job: Job, find: Finder, price: float | None = None) -> str:
-    """The plan for a person; nothing is written. price: of an hour of one machine."""
+    """The plan for a person; nothing is written. price: of an hour of one machine.
+
+    Raises InputError for a shard without items.
+    """
     ledger = Ledger(job.out, job.shard)
     with _planning(job, find) as (items, model, folder):
+        if not items.count:
+            raise InputError(f"shard: {job.shard[0]}/{job.shard[1]} has no item")
         patiently(ledger.load, job.config.patience, "stylize")
         found = plan(items, ledger, job.base, model, folder / "todo")
         processes = job.config.processes(job.base)

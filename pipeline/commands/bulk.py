@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from audiostyle.errors import InputError
+from pipeline.commands.options import with_options
 
 _HELP = {
     "on_error": "After an item was set aside: go on with the others, or stop.",
@@ -49,9 +50,7 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--shard", metavar="I/N", default="0/1", help="Do every N-th item from I on."),
         *HOW,
     ]
-    for option in reversed(made):
-        function = option(function)
-    return function
+    return with_options(made)(function)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.commands.options import with_options
+
 if TYPE_CHECKING:
     from pipeline.cluster.server import Cluster
     from pipeline.settings import Settings
@@ -63,23 +65,12 @@ _CONNECTION = ("host", "ui", "namespace", "token_file", "ca_file")
 
 def connected(function: F) -> F:
     """Give a command the options of a connection; see `chosen` and `opened`."""
-    return given(_OPTIONS)(function)
+    return with_options(_OPTIONS)(function)
 
 
 def waiting(function: F) -> F:
     """Give a command the options `wait` and `poll`, with which it follows a run."""
-    return given(_WAITING)(function)
-
-
-def given(*groups: Any) -> Callable[[F], F]:
-    """A decorator that gives a command these click options, in this order."""
-
-    def decorate(function: F) -> F:
-        for option in reversed([option for group in groups for option in group]):
-            function = option(function)
-        return function
-
-    return decorate
+    return with_options(_WAITING)(function)
 
 
 def chosen(options: dict[str, Any]) -> "Settings":

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
     from pipeline.settings import Settings
 
 C = TypeVar("C", bound=Config)
+F = TypeVar("F", bound=Callable[..., Any])
 
 WORKSPACE = click.option(
     "--workspace",
@@ -34,6 +35,18 @@ CACHE = click.option(
     help="The spectrogram cache: s3://bucket/prefix, file:///folder, or a path."
     " [default: preprocess.cache of --config]",
 )
+
+
+def with_options(*groups: Iterable[Any]) -> Callable[[F], F]:
+    """A decorator that gives a command these click options, in this order."""
+    options = [option for group in groups for option in group]
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
@@ -58,17 +71,14 @@ def with_cache(settings: "Settings", uri: str | None) -> "Settings":
 
 def setting_options(cls: type[Config], *names: str) -> Callable[[Callable[..., Any]], Any]:
     """Give a command options for some fields of a stage's settings, as `set_NAME`."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in reversed(names):
-            function = click.option(
-                f"--{name.replace('_', '-')}",
-                f"set_{name}",
-                help=(cls.model_fields[name].description or "").capitalize(),
-            )(function)
-        return function
-
-    return decorate
+    return with_options(
+        click.option(
+            f"--{name.replace('_', '-')}",
+            f"set_{name}",
+            help=(cls.model_fields[name].description or "").capitalize(),
+        )
+        for name in names
+    )
 
 
 def overridden(settings: C, given: dict[str, str | None]) -> C:

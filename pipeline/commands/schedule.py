@@ -1,7 +1,5 @@
 """The commands `audiostyle schedule`: recurring training on a cluster."""
 
-import time
-import uuid
 from typing import Any
 
 import click
@@ -9,9 +7,9 @@ import click
 from audiostyle.command import Group
 from audiostyle.errors import InputError
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
-from pipeline.commands.cluster_options import given as with_options
+from pipeline.commands.options import with_options
 from pipeline.commands.runs import table, when
-from pipeline.commands.submit import PLACE, TRAINING, follow, prepared, uploaded
+from pipeline.commands.submit import PLACE, TRAINING, prepared, stamped, started, uploaded
 
 _NAME = click.argument("name")
 
@@ -135,16 +133,8 @@ def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> No
     from pipeline.cluster.server import Work
 
     cluster = opened(chosen(given))
-    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
-    run = schedules.run_now(cluster, name, f"{name}-{stamp}", force=force)
-    click.echo(f"Run       {run.display_name}, {run.run_id}")
-    if wait:
-        work = Work.of(run)
-        follow(
-            cluster, run.run_id, cluster.pipeline_name(work.pipeline_id), work.pipeline_root, poll
-        )
-    else:
-        click.echo(f"Page      {cluster.page(run.run_id)}")
+    run = schedules.run_now(cluster, name, stamped(name), force=force)
+    started(cluster, run, Work.of(run), poll if wait else None)
 
 
 def _status(found: Any) -> str:

@@ -14,7 +14,7 @@ from audiostyle.command import Group
 from audiostyle.errors import AudiostyleError, InputError
 from pipeline.commands.bulk import HOW, how
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
-from pipeline.commands.cluster_options import given as given_options
+from pipeline.commands.options import with_options
 
 if TYPE_CHECKING:
     from pipeline.cluster.jobs import Job
@@ -126,7 +126,7 @@ _NAME = (
 
 def _sent(*groups: Any) -> Callable[[F], F]:
     """The options of a command that starts a run, with these of its own first."""
-    return lambda function: connected(given_options(*groups, PLACE, _NAME)(waiting(function)))
+    return lambda function: connected(with_options(*groups, PLACE, _NAME)(waiting(function)))
 
 
 @click.group(cls=Group)
@@ -228,6 +228,26 @@ def uploaded(cluster: "Cluster", settings: "Settings", job: "Job") -> "Work":
     )
 
 
+def stamped(name: str) -> str:
+    """A name of a run that no other has."""
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+
+
+def started(
+    cluster: "Cluster", run: Any, work: "Work", poll: float | None, pipeline: str = ""
+) -> None:
+    """Tell of a run that was started, and follow it where there is a time between two looks.
+
+    pipeline: its name, where it is known; else the server is asked.
+    """
+    click.echo(f"Run       {run.display_name}, {run.run_id}")
+    if poll is None:
+        click.echo(f"Page      {cluster.page(run.run_id)}")
+        return
+    name = pipeline or cluster.pipeline_name(work.pipeline_id)
+    follow(cluster, run.run_id, name, work.pipeline_root, poll)
+
+
 def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: float) -> None:
     """Show a run's changes until it has ended; exits with 1 where it did not succeed."""
     from pipeline.cluster import watching
@@ -262,13 +282,8 @@ def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
     cluster = opened(settings)
     work = uploaded(cluster, settings, made)
     experiment = cluster.experiment(settings.cluster.experiment)
-    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
-    run = cluster.start(str(experiment), name or f"{command}-{stamp}", work)
-    click.echo(f"Run       {run.display_name}, {run.run_id}")
-    if wait:
-        follow(cluster, run.run_id, made.name, settings.cluster.pipeline_root, poll)
-    else:
-        click.echo(f"Page      {cluster.page(run.run_id)}")
+    run = cluster.start(str(experiment), name or stamped(command), work)
+    started(cluster, run, work, poll if wait else None, made.name)
 
 
 def _outputs(run: Any, pipeline: str, root: str) -> None:
