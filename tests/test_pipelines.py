@@ -398,7 +398,7 @@ def _shipped() -> dict[str, str]:
     """Settings that are shipped for a cluster, and the example in the documentation."""
     found = {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-        for path in ROOT.glob("deploy/kustomize/overlays/*/cluster.yaml")
+        for path in ROOT.glob("deploy/kustomize/overlays/*/cluster*.yaml")
     }
     document = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     found["docs/cluster.md"] = re.findall(r"```yaml\n(cluster:.*?)```", document, re.DOTALL)[0]

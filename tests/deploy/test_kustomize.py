@@ -14,7 +14,9 @@ from conftest import ROOT
 from pipeline import settings
 
 FOLDER = ROOT / "deploy" / "kustomize"
-OVERLAYS = ("cpu", "gpu")
+# Overlays, and the namespace that their objects are in: "" for the one that kubectl is given.
+OVERLAYS = {"standalone": "kubeflow", "profile": ""}
+COMPONENTS = ("downloads", "quota")
 # From the oldest version whose schemas are strict about what is used here to the newest one known.
 VERSIONS = ("1.30", "1.35")
 
@@ -46,6 +48,11 @@ def secrets(tmp_path: Path) -> list[dict[str, Any]]:
         filled = "".join(line.replace("=\n", "=value\n") for line in lines)
         example.with_name(example.stem).write_text(filled)
     return rendered(folder)
+
+
+def launcher_patch() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / "launcher-patch.yaml").read_text())
+    return found
 
 
 def of_kind(objects: list[dict[str, Any]], *kinds: str) -> dict[str, dict[str, Any]]:
@@ -83,16 +90,27 @@ def test_pods_meet_the_restricted_standard(objects: list[dict[str, Any]]) -> Non
             assert security["capabilities"] == {"drop": ["ALL"]}
             assert {"requests", "limits"} <= set(container["resources"])
             assert ":" in container["image"].rpartition("/")[2]
-    labels = of_kind(objects, "Namespace")["audiostyle"]["metadata"]["labels"]
-    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
-    assert labels["pod-security.kubernetes.io/warn"] == "restricted"
+        # The tasks' pods have no sidecar, so what they call must have none.
+        assert template["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
 
 
-def test_all_is_in_one_namespace_and_says_whose_it_is(objects: list[dict[str, Any]]) -> None:
-    for each in objects:
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_all_is_in_one_namespace_and_says_whose_it_is(overlay: str) -> None:
+    for each in rendered(FOLDER / "overlays" / overlay):
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "audiostyle"
-        if each["kind"] != "Namespace":
-            assert each["metadata"]["namespace"] == "audiostyle"
+        assert each["metadata"].get("namespace", "") == OVERLAYS[overlay]
+        assert each["metadata"]["name"].startswith("audiostyle-")
+
+
+def test_no_namespace_is_made_or_labeled() -> None:
+    """Kubeflow's policies go by labels of namespaces: ours would shut its object store off."""
+    folders = [FOLDER / "base", *(FOLDER / "overlays").iterdir()]
+    assert len(folders) == 3
+    for folder in folders:
+        assert not of_kind(rendered(folder), "Namespace")
+    for path in FOLDER.rglob("*.yaml"):
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            assert document.get("kind") != "Namespace", path
 
 
 def test_selectors_find_what_they_are_for(objects: list[dict[str, Any]]) -> None:
@@ -101,9 +119,16 @@ def test_selectors_find_what_they_are_for(objects: list[dict[str, Any]]) -> None
         wanted = set(service["spec"]["selector"].items())
         assert [pod for pod, has in labels.items() if wanted <= has] == [name]
     policies = of_kind(objects, "NetworkPolicy")
-    assert set(policies) == {*labels, "audiostyle-tasks"}
+    own = {"audiostyle-tasks", "audiostyle-kubernetes-api", "audiostyle-downloads"}
+    assert set(policies) == {*labels, *own}
     for name, policy in policies.items():
-        assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+        only = {"audiostyle-kubernetes-api", "audiostyle-downloads"}
+        types = {"Egress"} if name in only else {"Ingress", "Egress"}
+        assert set(policy["spec"]["policyTypes"]) == types
+        if name in own:
+            # Other pods of the namespace may have the same component.
+            wanted = policy["spec"]["podSelector"]["matchLabels"]
+            assert wanted["app.kubernetes.io/part-of"] == "audiostyle"
         if name in labels:
             wanted = set(policy["spec"]["podSelector"]["matchLabels"].items())
             assert wanted <= labels[name]
@@ -120,8 +145,44 @@ def test_only_mlflow_reaches_the_database_and_nothing_reaches_a_task(
     assert "ingress" not in policies["audiostyle-tasks"]["spec"]
     for policy in policies.values():
         for rule in policy["spec"].get("egress", ()):
-            assert rule["to"]
+            # Only names may be asked for anywhere: a cluster's DNS can be at any address.
+            assert rule.get("to") or {each["port"] for each in rule["ports"]} == {53, 5353}
             assert rule["ports"]
+
+
+def test_preprocess_alone_may_download() -> None:
+    for overlay in OVERLAYS:
+        policies = of_kind(rendered(FOLDER / "overlays" / overlay), "NetworkPolicy")
+        spec = policies["audiostyle-downloads"]["spec"]
+        assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "preprocess"
+        [peer] = spec["egress"][0]["to"]
+        assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(peer["ipBlock"]["except"])
+
+
+def test_components_and_the_address_of_kubernetes_can_be_set(tmp_path: Path) -> None:
+    """As docs/operations.md shows: an overlay on top, with a quota and a public API server."""
+    shutil.copytree(FOLDER, tmp_path / "kustomize", ignore=shutil.ignore_patterns("*.env"))
+    mine = tmp_path / "kustomize" / "overlays" / "mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text("""
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: mine
+resources: [../profile]
+components: [../../components/quota]
+patches:
+  - target: {kind: NetworkPolicy, name: audiostyle-kubernetes-api}
+    patch: |
+      - op: replace
+        path: /spec/egress/0/to
+        value: [{ipBlock: {cidr: 203.0.113.7/32}}]
+""")
+    objects = rendered(mine)
+    for each in objects:
+        kubernetes_validate.validate(each, VERSIONS[0], strict=True)
+    assert of_kind(objects, "ResourceQuota")["audiostyle"]["metadata"]["namespace"] == "mine"
+    policy = of_kind(objects, "NetworkPolicy")["audiostyle-kubernetes-api"]
+    assert policy["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "203.0.113.7/32"}}]
 
 
 def test_secrets_are_referred_to_and_nowhere_written(
@@ -152,8 +213,11 @@ def test_the_launcher_gets_to_the_bucket(
     objects: list[dict[str, Any]], secrets: list[dict[str, Any]]
 ) -> None:
     maps = of_kind(objects, "ConfigMap")
-    assert maps["kfp-launcher"]["data"]["defaultPipelineRoot"].startswith("s3://audiostyle/")
-    provider = yaml.safe_load(maps["kfp-launcher"]["data"]["providers"])["s3"]["default"]
+    assert "kfp-launcher" not in maps  # it is Kubeflow's own, and patched
+    patch = launcher_patch()
+    assert set(patch) == {"data"}
+    assert patch["data"]["defaultPipelineRoot"].startswith("s3://audiostyle/")
+    provider = yaml.safe_load(patch["data"]["providers"])["s3"]["default"]
     address = maps["audiostyle-settings"]["data"]["AWS_ENDPOINT_URL"]
     assert address == f"{'http' if provider['disableSSL'] else 'https'}://{provider['endpoint']}"
     reference = provider["credentials"]["secretRef"]
@@ -162,21 +226,24 @@ def test_the_launcher_gets_to_the_bucket(
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_settings_for_submit_name_what_the_overlay_makes(overlay: str, secrets: Any) -> None:
+@pytest.mark.parametrize("file", ["cluster.yaml", "cluster-gpu.yaml"])
+def test_the_settings_for_submit_name_what_the_overlay_makes(
+    overlay: str, file: str, secrets: Any
+) -> None:
     made = rendered(FOLDER / "overlays" / overlay)
-    found = settings.load(FOLDER / "overlays" / overlay / "cluster.yaml").cluster
+    found = settings.load(FOLDER / "overlays" / overlay / file).cluster
     assert found.service_account in of_kind(made, "ServiceAccount")
     service = of_kind(made, "Service")["audiostyle-mlflow"]
     port = service["spec"]["ports"][0]["port"]
-    assert found.tracking_uri == f"http://audiostyle-mlflow.audiostyle:{port}"
-    root = of_kind(made, "ConfigMap")["kfp-launcher"]["data"]["defaultPipelineRoot"]
-    assert found.pipeline_root == root
+    # The name alone is that of the pods' own namespace.
+    host = f"audiostyle-mlflow.{OVERLAYS[overlay]}".rstrip(".")
+    assert found.tracking_uri == f"http://{host}:{port}"
+    assert found.pipeline_root == launcher_patch()["data"]["defaultPipelineRoot"]
+    assert not found.connection.namespace
     for task in ("preprocess", "train", "register", "stylize", "reconstruct"):
         given = found.task(task)
         for source in given.secrets:
             assert set(source.env.values()) <= set(of_kind(secrets, "Secret")[source.name]["data"])
         for source in given.config_maps:
             assert set(source.env.values()) <= set(of_kind(made, "ConfigMap")[source.name]["data"])
-        assert given.gpu == (overlay == "gpu" and task in ("train", "stylize"))
-    quota = of_kind(made, "ResourceQuota")["audiostyle"]["spec"]["hard"]
-    assert (int(quota["requests.nvidia.com/gpu"]) > 0) == (overlay == "gpu")
+        assert given.gpu == ("gpu" in file and task in ("train", "stylize"))
