@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from audiostyle.addresses import require_no_secret
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.uris import require_no_secret
 
 # Attempts of one request: botocore waits up to 1, 2 and 4 s in between. That rides out a busy
 # server; who can wait for one that is started again does so, knowing for how long.

@@ -28,7 +28,7 @@ from audiostyle.network import Classifier
 from audiostyle.spectrogram import magnitude
 from benchmarks import bundled
 from benchmarks.measures import means, measured, prepared
-from components.reconstruct.phase import griffin_lim
+from components.reconstruct.phase.retrieval import griffin_lim
 from components.stylize.config import StylizeConfig
 from components.stylize.transfer import transfer_pair
 

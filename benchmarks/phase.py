@@ -26,9 +26,9 @@ import torch
 
 from audiostyle import audio
 from audiostyle.errors import AudioError
-from components.reconstruct.clip_threads import clip_threads
-from components.reconstruct.frames import FrameTransform, window_values
-from components.reconstruct.phase import griffin_lim, spectral_convergence
+from components.reconstruct.phase.clip_threads import clip_threads
+from components.reconstruct.phase.frames import FrameTransform, window_values
+from components.reconstruct.phase.retrieval import griffin_lim, spectral_convergence
 
 RATE, N_FFT, HOP, LENGTH, BATCH = 22050, 2048, 512, 3 * 22050, 8
 ROOT = Path(__file__).resolve().parent.parent

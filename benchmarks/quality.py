@@ -33,10 +33,10 @@ from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, filterbank, magnitude
 from benchmarks import bundled, measures, pairs
 from benchmarks.pairs import TruePair
-from components.reconstruct.phase import griffin_lim
+from components.reconstruct.phase.retrieval import griffin_lim
 from components.stylize.config import StylizeConfig
-from components.stylize.equaliser import equalise
 from components.stylize.methods.attention import Attention
+from components.stylize.methods.equaliser import equalise
 from components.stylize.methods.method import Contents
 from components.stylize.transfer import style_of, transfer, transfer_pair
 

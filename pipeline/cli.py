@@ -93,7 +93,8 @@ def run(
     tracking_uri: str | None,
 ) -> None:
     """Run the whole pipeline here: train, register, stylise, reconstruct, report."""
-    from pipeline import containers, end_to_end, images, local, publication, settings
+    from pipeline import containers, images, local, publication, settings
+    from pipeline.definitions import end_to_end
 
     if network and runner != "docker":
         raise click.UsageError("--network is for --runner docker")
@@ -171,7 +172,8 @@ def train(
     With --folds or --fold nothing is registered.
     """
     from components.preprocess.fetch import located
-    from pipeline import cross_validation, images, local, settings, training
+    from pipeline import images, local, settings
+    from pipeline.definitions import cross_validation, training
 
     if sum(map(bool, (if_changed, folds, fold))) > 1:
         raise click.UsageError("give one of --if-changed, --folds all, --fold NAME")
@@ -286,8 +288,9 @@ def stylize(
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with the section `cluster`.")
 def compile_(out: Path, config: Path | None) -> None:
     """Write the pipelines as kfp's IR YAML."""
-    from pipeline import bulk_stylization, end_to_end, settings, stylization, training
-    from pipeline.cluster.jobs import compiled
+    from pipeline import settings
+    from pipeline.cluster.submission import compiled
+    from pipeline.definitions import bulk_stylization, end_to_end, stylization, training
 
     cluster = settings.load(config).cluster
     out.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from components.reconstruct.reconstruct import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig
 from components.train.gate import GateConfig
-from pipeline.cluster.config import ClusterConfig
+from pipeline.cluster_config import ClusterConfig
 
 STAGES = ("preprocess", "train", "gate", "stylize", "reconstruct")
 

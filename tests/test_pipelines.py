@@ -14,11 +14,12 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from audiostyle.errors import InputError
 from components.stylize.pairs import Pair, shard_of
-from pipeline import bulk_stylization, end_to_end, images, stylization, training
+from pipeline import images
 from pipeline.cli import main
-from pipeline.cluster.config import ClusterConfig
-from pipeline.cluster.jobs import compiled
-from pipeline.cluster.server import package_digest
+from pipeline.cluster.api import package_digest
+from pipeline.cluster.submission import compiled
+from pipeline.cluster_config import ClusterConfig
+from pipeline.definitions import bulk_stylization, end_to_end, stylization, training
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

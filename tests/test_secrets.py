@@ -137,7 +137,7 @@ def test_compiled_pipelines_hold_no_secret(tmp_path: Path, environment: dict[str
 @pytest.mark.slow
 def test_parameters_of_a_run_hold_no_secret(environment: dict[str, str]) -> None:
     """What is sent to a cluster: the package and its arguments."""
-    from pipeline.cluster.jobs import training_job
+    from pipeline.cluster.submission import training_job
     from pipeline.settings import Settings
 
     values = {"tasks": {"train": {"secrets": [{"name": "s3", "env": {"AWS_ACCESS_KEY_ID": "id"}}]}}}
@@ -152,7 +152,7 @@ def test_parameters_of_a_run_hold_no_secret(environment: dict[str, str]) -> None
 
 def test_an_address_with_a_password_is_not_taken(tmp_path: Path) -> None:
     """It would be a parameter, a log line, a tag; the refusal does not repeat it either."""
-    from pipeline.cluster.jobs import training_job
+    from pipeline.cluster.submission import training_job
     from pipeline.settings import Settings
 
     word = "hidden-word-91"

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from audiostyle.errors import AudiostyleError
 from pipeline.cluster import logs
-from pipeline.cluster.config import Connection
-from pipeline.cluster.connection import TOKEN, Patience, Server
+from pipeline.cluster.client import TOKEN, Patience, Server
+from pipeline.cluster_config import Connection
 
 SECRET = "token-of-the-tests"  # noqa: S105
 IMPATIENT = Patience(connect=5, read=5, waits=())

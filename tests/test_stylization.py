@@ -11,7 +11,8 @@ from audiostyle.errors import InputError
 from components.train.fetch import fetch
 from components.train.gate import GateConfig
 from components.train.register import register
-from pipeline import images, local, stylization
+from pipeline import images, local
+from pipeline.definitions import stylization
 
 
 @pytest.fixture(scope="module")

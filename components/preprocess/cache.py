@@ -21,7 +21,7 @@ from torch import Tensor
 
 from audiostyle.artifacts import bytes_digest, digest_of
 from audiostyle.errors import AudiostyleError
-from audiostyle.patience import patiently
+from audiostyle.retry import patiently
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.store import Entry, Store, StoreUnavailableError, open_store
 from audiostyle.untrusted import json_value

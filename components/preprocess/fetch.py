@@ -4,9 +4,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from audiostyle.addresses import require_no_secret
 from audiostyle.artifacts import digest_of, file_digest
 from audiostyle.errors import InputError
+from audiostyle.uris import require_no_secret
 from components.preprocess.datasets import published
 from components.preprocess.datasets.published import File, Published
 from components.preprocess.datasets.tables import is_manifest

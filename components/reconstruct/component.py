@@ -29,7 +29,7 @@ def reconstruct(
 
     from audiostyle.command import task
     from components.reconstruct.reconstruct import ReconstructConfig, reconstruct
-    from components.reconstruct.report import embedded_html
+    from components.reconstruct.report.page import embedded_html
 
     with task():
         settings = ReconstructConfig.parse(config, "config of reconstruct")

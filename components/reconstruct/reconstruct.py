@@ -18,8 +18,8 @@ from audiostyle.config import Config
 from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
 from components.reconstruct.measures import measures
-from components.reconstruct.phase import stream
-from components.reconstruct.report import Item, Training, headline_metrics, write_report
+from components.reconstruct.phase.retrieval import stream
+from components.reconstruct.report.page import Item, Training, headline_metrics, write_report
 from components.reconstruct.spool import at_rate, exactly, spooled
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.stylize.checkpoint import Kept, Key
 from components.stylize.config import StylizeConfig
-from components.stylize.kept import Kept, Key
 from components.stylize.methods.method import Contents, Method, Style
 from components.stylize.spectra import Source, style_magnitude, windows_of
 from components.stylize.transfer import style_of, transfer

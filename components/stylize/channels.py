@@ -9,7 +9,7 @@ from torch import Tensor
 from audiostyle import audio
 from audiostyle.spectrogram import SpectrogramConfig, window_of
 from components.stylize.batches import Job
-from components.stylize.kept import Kept
+from components.stylize.checkpoint import Kept
 from components.stylize.spectra import spectra, together
 from components.stylize.windows import faded
 

@@ -18,9 +18,9 @@ from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.stylized_set import Item
 from components.stylize.batches import Job, batches_of, stylise_windows
 from components.stylize.channels import stylised
+from components.stylize.checkpoint import Kept
 from components.stylize.config import StylizeConfig
 from components.stylize.fetch import fetched
-from components.stylize.kept import Kept
 from components.stylize.pairs import Pair
 from components.stylize.session import Session
 from components.stylize.spectra import Source

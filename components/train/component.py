@@ -107,7 +107,7 @@ def changed(
         settings = TrainConfig.parse(config, "config of train")
         if not if_changed:
             return "train", "asked for", {}  # type: ignore[return-value]
-        from components.train.unchanged import decide
+        from components.train.retraining import decide
 
         found = decide(spectrograms.path, tracking_uri, settings)
         return found.decision, found.reason, found.registration()  # type: ignore[return-value]

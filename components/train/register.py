@@ -14,7 +14,7 @@ from audiostyle.network import Classifier
 from audiostyle.registry import CHALLENGER, MODEL, Record, Registry, Version
 from audiostyle.spectrogram_set import SpectrogramSet
 from audiostyle.training_metrics import read_metrics
-from components.train import card, figures, protocol, unchanged
+from components.train import card, figures, protocol, retraining
 from components.train.content import content_digest
 from components.train.evaluation import probabilities
 from components.train.gate import Bools, GateConfig, Verdict, judge
@@ -89,8 +89,8 @@ def _registered(
         figures.draw(Path(folder), metrics, artifacts.read_table(opened.path("predictions.jsonl")))
         about = opened.table("data", "data")
         record = Record(
-            parameters=unchanged.flat(settings),
-            tags=tags | unchanged.recipe(opened.config["content_digest"], settings),
+            parameters=retraining.flat(settings),
+            tags=tags | retraining.recipe(opened.config["content_digest"], settings),
             data=str(about.get("name") or "data"),
             data_digest=opened.config["data_digest"],
             data_profile={"clips": metrics["clips"], "layout": about.get("layout", "")},

@@ -14,18 +14,18 @@ from typing import Any
 
 from audiostyle.artifacts import CLASSIFIER, digest_of, opening
 from audiostyle.errors import AudiostyleError, InputError
-from audiostyle.patience import patiently
+from audiostyle.retry import patiently
 from components.reconstruct.reconstruct import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from pipeline.bulk import manifest
 from pipeline.bulk.config import BulkConfig
+from pipeline.bulk.dispatch import run
 from pipeline.bulk.items import Base, Items
 from pipeline.bulk.ledger import STATE, Ledger
 from pipeline.bulk.lock import BEAT, EXPIRY, Lock
 from pipeline.bulk.plan import Model, Plan, Rates, plan, told
 from pipeline.bulk.report import Page, write
 from pipeline.bulk.results import Outcome, StoppedError
-from pipeline.bulk.run import run
 
 # From a folder, into which a classifier may be put, to where it is and what it is called.
 Finder = Callable[[Path], tuple[Path, str]]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from audiostyle.errors import AudiostyleError
-from audiostyle.patience import passes, patiently
+from audiostyle.retry import passes, patiently
 from audiostyle.store import Store
 
 log = logging.getLogger(__name__)

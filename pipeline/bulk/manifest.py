@@ -9,8 +9,8 @@ from audiostyle.errors import InputError
 from audiostyle.store import open_store
 from components.stylize.pairs import is_uri, read_bytes
 from pipeline.bulk.formats import FORMATS, Row
+from pipeline.bulk.globs import matching, named
 from pipeline.bulk.items import Base, Item, Items, written
-from pipeline.bulk.patterns import matching, named
 from pipeline.bulk.rows import Reader
 
 # Objects asked about at a time.

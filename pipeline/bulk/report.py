@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from audiostyle.errors import AudiostyleError
-from components.reconstruct.report import PAGE, Item, embedded_html, write_report
+from components.reconstruct.report.page import PAGE, Item, embedded_html, write_report
 from components.stylize.fetch import fetch
 from components.stylize.pairs import is_uri
 from pipeline.bulk.items import Base, Items

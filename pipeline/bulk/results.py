@@ -9,7 +9,7 @@ from typing import Any
 
 from audiostyle.command import bar
 from audiostyle.errors import AudiostyleError
-from audiostyle.patience import patiently
+from audiostyle.retry import patiently
 from pipeline.bulk.batches import Task
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.items import Base, Item

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 from audiostyle import artifacts
 from audiostyle.errors import AudioError, AudiostyleError
-from audiostyle.patience import passes
+from audiostyle.retry import passes
 from audiostyle.store import Store, StoreUnavailableError, open_store
 from components.stylize.pairs import is_uri
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster.connection import Server
+from pipeline.cluster.client import Server
 
 
 def lines(server: Server, run_id: str, pod: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster.server import ACTIVE, Cluster, Work
+from pipeline.cluster.api import ACTIVE, Cluster, Work
 
 ENABLED = "ENABLED"
 # A field of robfig/cron: lowest, highest, names. https://pkg.go.dev/github.com/robfig/cron

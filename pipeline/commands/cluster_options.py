@@ -9,7 +9,7 @@ import click
 from pipeline.commands.options import with_options
 
 if TYPE_CHECKING:
-    from pipeline.cluster.server import Cluster
+    from pipeline.cluster.api import Cluster
     from pipeline.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,7 +79,7 @@ def chosen(options: dict[str, Any]) -> "Settings":
     An option wins over its environment variable, which wins over the file.
     """
     from pipeline import settings
-    from pipeline.cluster.config import Connection
+    from pipeline.cluster_config import Connection
 
     read = settings.load(options.pop("config"))
     told = {name: value for name in _CONNECTION if (value := options.pop(name))}
@@ -90,7 +90,7 @@ def chosen(options: dict[str, Any]) -> "Settings":
 
 def opened(settings: "Settings") -> "Cluster":
     """The cluster of the settings, found to answer."""
-    from pipeline.cluster.connection import Server
-    from pipeline.cluster.server import Cluster
+    from pipeline.cluster.api import Cluster
+    from pipeline.cluster.client import Server
 
     return Cluster(Server(settings.cluster.connection))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from audiostyle.addresses import require_no_secret
 from audiostyle.command import option_value
 from audiostyle.config import Config
+from audiostyle.uris import require_no_secret
 
 if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
     from pipeline.settings import Settings

@@ -38,8 +38,8 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
 @waiting
 def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     """Show a run: its tasks, parameters and page."""
-    from pipeline.cluster import watching
-    from pipeline.cluster.server import Work
+    from pipeline.cluster import run_status
+    from pipeline.cluster.api import Work
 
     settings = chosen(options)
     cluster = opened(settings)
@@ -47,14 +47,14 @@ def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     work = Work.of(run)
     click.echo(f"name     {run.display_name}\nstate    {_word(run.state)}")
     click.echo(f"created  {when(run.created_at)}")
-    if run.finished_at and run.state in watching.DONE:
+    if run.finished_at and run.state in run_status.DONE:
         click.echo(f"ended    {when(run.finished_at)}")
     click.echo(f"version  {work.version_id}\npage     {cluster.page(run_id)}")
     if run.state == "FAILED":
-        click.echo(f"error    {watching.failure(run, cluster.server)}")
+        click.echo(f"error    {run_status.failure(run, cluster.server)}")
     for key, value in sorted(work.parameters.items()):
         click.echo(f"  {key}: {value}")
-    found = watching.tasks(run)
+    found = run_status.tasks(run)
     table([("task", "state", "started"), *((t.name, _word(t.state), when(t.start)) for t in found)])
     if wait:
         follow(cluster, run_id, cluster.pipeline_name(work.pipeline_id), work.pipeline_root, poll)
@@ -71,14 +71,14 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     pod is there, and from the archive of the workflows' logs where the cluster keeps one. Without
     either: `kubectl logs POD --container main`.
     """
-    from pipeline.cluster import watching
+    from pipeline.cluster import run_status
     from pipeline.cluster.logs import lines
 
     cluster = opened(chosen(options))
     run = cluster.run(run_id)
-    found = [t for t in watching.tasks(run) if t.pod and (task is None or t.name == task)]
+    found = [t for t in run_status.tasks(run) if t.pod and (task is None or t.name == task)]
     if not found:
-        names = ", ".join(dict.fromkeys(t.name for t in watching.tasks(run))) or "none yet"
+        names = ", ".join(dict.fromkeys(t.name for t in run_status.tasks(run))) or "none yet"
         raise InputError(f"task: {task or 'none'} has no pod in this run; its tasks: {names}")
     failed = [t for t in found if t.state == "FAILED"]
     # A name stands for several pods where the run is in shards.

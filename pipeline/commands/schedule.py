@@ -37,7 +37,7 @@ def schedule() -> None:
 def create(name: str, cron: str, always: bool, **given: Any) -> None:
     """Make the schedule NAME, or change it."""
     from pipeline.cluster import schedules
-    from pipeline.cluster.jobs import training_job
+    from pipeline.cluster.submission import training_job
 
     moment = schedules.cron(cron)
     if not name.strip() or len(name) > 100:
@@ -67,7 +67,7 @@ def list_(**given: Any) -> None:
 def show(name: str, **given: Any) -> None:
     """Show a schedule, its parameters and its last runs."""
     from pipeline.cluster import schedules
-    from pipeline.cluster.server import Work
+    from pipeline.cluster.api import Work
 
     cluster = opened(chosen(given))
     found = schedules.named(cluster, name)
@@ -130,7 +130,7 @@ def delete(name: str, **given: Any) -> None:
 def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> None:
     """Start what it would, now."""
     from pipeline.cluster import schedules
-    from pipeline.cluster.server import Work
+    from pipeline.cluster.api import Work
 
     cluster = opened(chosen(given))
     run = schedules.run_now(cluster, name, stamped(name), force=force)

@@ -17,8 +17,8 @@ from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
 
 if TYPE_CHECKING:
-    from pipeline.cluster.jobs import Job
-    from pipeline.cluster.server import Cluster, Work
+    from pipeline.cluster.api import Cluster, Work
+    from pipeline.cluster.submission import Job
     from pipeline.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -214,7 +214,7 @@ def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settin
 
 def uploaded(cluster: "Cluster", settings: "Settings", job: "Job") -> "Work":
     """The job as a version of its pipeline on the cluster; uploaded unless it is there."""
-    from pipeline.cluster.server import Work
+    from pipeline.cluster.api import Work
 
     with job.package() as package:
         pipeline, version, new = cluster.version(package, job.name)
@@ -250,12 +250,12 @@ def started(
 
 def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: float) -> None:
     """Show a run's changes until it has ended; exits with 1 where it did not succeed."""
-    from pipeline.cluster import watching
+    from pipeline.cluster import run_status
 
     page = cluster.page(run_id)
     run: Any = None
     try:
-        for name, state, seen in watching.changes(cluster, run_id, every=poll):
+        for name, state, seen in run_status.changes(cluster, run_id, every=poll):
             now = time.strftime("%H:%M:%S")
             click.echo(f"{now}  {name or 'run':20}  {state.capitalize()}")
             run = seen
@@ -268,15 +268,15 @@ def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: floa
         _outputs(run, pipeline, root)
         click.echo(f"Page      {page}")
         return
-    click.echo(f"Failed    {watching.failure(run, cluster.server)}\nPage      {page}", err=True)
+    click.echo(f"Failed    {run_status.failure(run, cluster.server)}\nPage      {page}", err=True)
     click.echo(f"Lines     audiostyle runs logs {run_id}", err=True)
     sys.exit(1)
 
 
 def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
-    from pipeline.cluster import jobs
+    from pipeline.cluster import submission
 
-    make = jobs.MAKING[job or command]
+    make = submission.MAKING[job or command]
     name, wait, poll = given.pop("name"), given.pop("wait"), given.pop("poll")
     settings, made = prepared(make, given)
     cluster = opened(settings)
@@ -287,13 +287,13 @@ def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
 
 
 def _outputs(run: Any, pipeline: str, root: str) -> None:
-    from pipeline.cluster import watching
+    from pipeline.cluster import run_status
 
     root = root or (run.runtime_config.pipeline_root if run.runtime_config else "") or ""
     if not root:
         click.echo("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
         return
-    folder, found = watching.outputs(run, pipeline, root.rstrip("/"))
+    folder, found = run_status.outputs(run, pipeline, root.rstrip("/"))
     for uri in found:
         click.echo(f"Output    {uri}")
     if not found:

@@ -10,7 +10,7 @@ import pytest
 from bulk_jobs import fill, small_disk
 
 from audiostyle.errors import AudiostyleError
-from audiostyle.patience import patiently
+from audiostyle.retry import patiently
 from audiostyle.store import StoreUnavailableError, open_store
 from pipeline.bulk import lock as lock_module
 from pipeline.bulk.ledger import Ledger, now

@@ -19,9 +19,10 @@ from audiostyle.errors import AudiostyleError
 from audiostyle.store import Store, open_store
 from components.train.gate import GateConfig
 from components.train.register import register
-from pipeline import bulk_stylization, images, local
+from pipeline import images, local
 from pipeline.bulk import tasks
 from pipeline.bulk.lock import Lock
+from pipeline.definitions import bulk_stylization
 
 __all__ = ["clips", "empty_database", "registry_uri", "seaweedfs", "seaweedfs_server"]  # fixtures
 

@@ -9,12 +9,13 @@ import yaml
 from click.testing import CliRunner, Result
 from standin import StandIn, serving
 
-from pipeline import images, training
+from pipeline import images
 from pipeline.cli import main
-from pipeline.cluster import connection
-from pipeline.cluster.config import Connection
-from pipeline.cluster.jobs import compiled
-from pipeline.cluster.server import Cluster, Work
+from pipeline.cluster import client
+from pipeline.cluster.api import Cluster, Work
+from pipeline.cluster.submission import compiled
+from pipeline.cluster_config import Connection
+from pipeline.definitions import training
 
 VARIABLES = (
     "KF_PIPELINES_ENDPOINT",
@@ -36,8 +37,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lock = {stage: f"registry.example/{stage}@sha256:{'0' * 64}" for stage in images.STAGES}
     (tmp_path / "lock.yaml").write_text(yaml.safe_dump(lock))
     monkeypatch.setattr(images, "LOCK", tmp_path / "lock.yaml")
-    quick = connection.Patience(connect=10, read=30, waits=(0.01, 0.01, 0.01, 0.01))
-    monkeypatch.setattr(connection, "Patience", lambda: quick)
+    quick = client.Patience(connect=10, read=30, waits=(0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(client, "Patience", lambda: quick)
     monkeypatch.setattr("kfp.Client._LOCAL_KFP_CONTEXT", str(tmp_path / "no-context.json"))
 
 
@@ -73,7 +74,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def connect(standin: StandIn) -> Callable[[], Cluster]:
     """The same without a command line."""
-    return lambda: Cluster(connection.Server(Connection(host=standin.address)))
+    return lambda: Cluster(client.Server(Connection(host=standin.address)))
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from standin import Fault, StandIn
 
 from audiostyle.errors import AudiostyleError, InputError
 from pipeline.cluster import schedules
-from pipeline.cluster.connection import ServerUnavailableError
-from pipeline.cluster.server import Cluster, Work
+from pipeline.cluster.api import Cluster, Work
+from pipeline.cluster.client import ServerUnavailableError
 
 Cli = Callable[..., Result]
 CREATE = (

@@ -23,8 +23,8 @@ from cluster_fixtures import (  # noqa: F401, fixtures
 )
 from standin import SUCCESS, Fault, StandIn
 
-from pipeline.cluster import connection
-from pipeline.cluster.server import Cluster, Work
+from pipeline.cluster import client
+from pipeline.cluster.api import Cluster, Work
 
 ROOT = Path(__file__).resolve().parents[2]
 Cli = Callable[..., Result]
@@ -152,7 +152,7 @@ def test_outputs_are_named_where_they_can_be_listed(
     from audiostyle.store import open_store
 
     monkeypatch.setattr(
-        "pipeline.cluster.watching.open_store",
+        "pipeline.cluster.run_status.open_store",
         lambda uri: open_store(tmp_path / uri.removeprefix("s3://")),
     )
 
@@ -230,8 +230,8 @@ def test_what_passes_is_outlived_and_done_once(
 ) -> None:
     standin.faults = [Fault(operation, kind, times=2)]
     if kind == "hang":  # for 2 s
-        patience = dataclasses.replace(connection.Patience(), read=1.0)
-        monkeypatch.setattr(connection, "Patience", lambda: patience)
+        patience = dataclasses.replace(client.Patience(), read=1.0)
+        monkeypatch.setattr(client, "Patience", lambda: patience)
     cluster = connect()
     run = cluster.start(str(cluster.experiment("tries")), "mine", work(cluster))
     assert cluster.run(run.run_id).display_name == "mine"
@@ -338,7 +338,7 @@ def test_an_expired_token_is_told(audiostyle: Cli, standin: StandIn, tmp_path: P
     done = audiostyle("runs", "list")
     assert done.exit_code == 1
     assert "wants a token" in done.output
-    done = audiostyle("runs", "list", **{connection.TOKEN: "fresh"})
+    done = audiostyle("runs", "list", **{client.TOKEN: "fresh"})
     assert done.exit_code == 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiostyle.errors import InputError
-from components.reconstruct.phase import griffin_lim, spectral_convergence
+from components.reconstruct.phase.retrieval import griffin_lim, spectral_convergence
 
 RATE = 22050
 

@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from components.reconstruct.phase import griffin_lim, spectral_convergence
+from components.reconstruct.phase.retrieval import griffin_lim, spectral_convergence
 
 RATE = 22050
 

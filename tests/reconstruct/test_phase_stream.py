@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from audiostyle.errors import InputError
-from components.reconstruct.phase import griffin_lim, spectral_convergence, stream
+from components.reconstruct.phase.retrieval import griffin_lim, spectral_convergence, stream
 
 RATE = 22050
 FAST = {"n_fft": 512, "hop_length": 128}

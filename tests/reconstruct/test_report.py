@@ -14,10 +14,10 @@ from PIL import Image
 
 from audiostyle.audio import Recording
 from audiostyle.errors import ArtifactError, AudioError, InputError
-from components.reconstruct import pictures
-from components.reconstruct.charts import confusion, line_chart
-from components.reconstruct.item_view import flatten, number, pair_up
-from components.reconstruct.report import (
+from components.reconstruct.report import spectrogram_images
+from components.reconstruct.report.charts import confusion, line_chart
+from components.reconstruct.report.item_view import flatten, number, pair_up
+from components.reconstruct.report.page import (
     Item,
     Training,
     embedded_html,
@@ -239,19 +239,19 @@ def test_headline_metrics_are_finite(wav):
 
 
 def row_of(hertz: float, highest: float) -> float:
-    low = pictures.lowest(highest)
-    return (pictures.ROWS - 1) * (1 - math.log(hertz / low) / math.log(highest / low))
+    low = spectrogram_images.lowest(highest)
+    return (spectrogram_images.ROWS - 1) * (1 - math.log(hertz / low) / math.log(highest / low))
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100])
 @pytest.mark.parametrize("hertz", [110, 1000, 3000])
 def test_a_tone_is_a_line_at_its_frequency_whatever_the_rate(rate, hertz):
     recording = Recording(np.stack([tone(hertz, 1.0, rate)] * 2), rate)
-    levels = pictures.levels(recording, 22_050)
-    assert levels.shape[0] == pictures.ROWS
+    levels = spectrogram_images.levels(recording, 22_050)
+    assert levels.shape[0] == spectrogram_images.ROWS
     middle = levels[:, levels.shape[1] // 2]
     # To a row, or to half a bin of the analysis where rows lie closer than bins.
-    half_bin = 0.5 / pictures.WINDOW_SECONDS
+    half_bin = 0.5 / spectrogram_images.WINDOW_SECONDS
     reach = max(1, row_of(hertz, 22_050) - row_of(hertz + half_bin, 22_050))
     assert abs(int(middle.argmax()) - row_of(hertz, 22_050)) <= reach + 0.5
     # A sine of full scale is 0 dB. Between two bins it is up to 1.4 dB lower (Hann), and a band
@@ -265,25 +265,25 @@ def test_a_tone_is_a_line_at_its_frequency_whatever_the_rate(rate, hertz):
 def test_a_click_is_at_its_time_in_a_long_clip():
     samples = np.zeros((1, 100 * RATE), np.float32)
     samples[0, 75 * RATE] = 1
-    levels = pictures.levels(Recording(samples, RATE), RATE / 2)
-    assert levels.shape == (pictures.ROWS, pictures.COLUMNS)
+    levels = spectrogram_images.levels(Recording(samples, RATE), RATE / 2)
+    assert levels.shape == (spectrogram_images.ROWS, spectrogram_images.COLUMNS)
     assert abs(int(levels.max(0).argmax()) - 750) <= 1
 
 
 def test_one_colour_scale_for_all_pictures_of_an_item():
-    loud = pictures.levels(Recording(tone(1000)[None], RATE), RATE / 2)
+    loud = spectrogram_images.levels(Recording(tone(1000)[None], RATE), RATE / 2)
     soft = loud - 40
-    top = pictures.loudest([soft, loud])
+    top = spectrogram_images.loudest([soft, loud])
     assert top == loud.max()
 
     def brightest(levels: np.ndarray) -> float:
-        with Image.open(io.BytesIO(pictures.encode(levels, top))) as image:
-            assert image.size == (levels.shape[1], pictures.ROWS)
+        with Image.open(io.BytesIO(spectrogram_images.encode(levels, top))) as image:
+            assert image.size == (levels.shape[1], spectrogram_images.ROWS)
             return float(np.asarray(image.convert("L")).max())
 
     assert brightest(loud) > brightest(soft) + 60
-    silent = pictures.levels(Recording(np.zeros((1, RATE), np.float32), RATE), RATE / 2)
-    assert pictures.loudest([silent]) == 0
+    silent = spectrogram_images.levels(Recording(np.zeros((1, RATE), np.float32), RATE), RATE / 2)
+    assert spectrogram_images.loudest([silent]) == 0
     assert brightest(silent) < 5
 
 
@@ -295,13 +295,25 @@ def test_a_clip_shorter_than_the_window_has_a_picture(tmp_path):
 
 
 def test_ticks_lie_inside_and_are_round():
-    assert [t.label for t in pictures.frequency_ticks(22_050)] == ["100", "300", "1k", "3k", "10k"]
+    assert [t.label for t in spectrogram_images.frequency_ticks(22_050)] == [
+        "100",
+        "300",
+        "1k",
+        "3k",
+        "10k",
+    ]
     for seconds in (0.001, 0.7, 5, 59, 61, 4000, 90_000):
-        ticks = pictures.time_ticks(seconds)
+        ticks = spectrogram_images.time_ticks(seconds)
         assert 2 <= len(ticks) <= 6
         assert ticks[0].at == 0
         assert ticks[-1].at <= 96
-    assert [t.label for t in pictures.time_ticks(150)] == ["0:00", "0:30", "1:00", "1:30", "2:00"]
+    assert [t.label for t in spectrogram_images.time_ticks(150)] == [
+        "0:00",
+        "0:30",
+        "1:00",
+        "1:30",
+        "2:00",
+    ]
 
 
 def test_line_chart_scales_and_leaves_gaps():

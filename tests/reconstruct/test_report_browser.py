@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from browsing import NARROW, WIDE
 
-from components.reconstruct.report import Item, Training, embedded_html, write_report
+from components.reconstruct.report.page import Item, Training, embedded_html, write_report
 
 pytestmark = pytest.mark.browser
 

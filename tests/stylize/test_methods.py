@@ -11,8 +11,8 @@ from audiostyle import network
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import magnitude
 from components.stylize.config import StylizeConfig
-from components.stylize.equaliser import equalise
 from components.stylize.methods import METHODS, make
+from components.stylize.methods.equaliser import equalise
 from components.stylize.methods.method import Contents, Method, Problem, gram
 from components.stylize.methods.shallow import Shallow
 from components.stylize.transfer import Transferred, style_of, transfer, transfer_pair

@@ -12,11 +12,11 @@ from audiostyle import network
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from benchmarks import measures, pairs
-from components.reconstruct.phase import griffin_lim
+from components.reconstruct.phase.retrieval import griffin_lim
 from components.stylize.config import StylizeConfig
-from components.stylize.equaliser import equalise
-from components.stylize.notes import find_notes
-from components.stylize.pitch import track
+from components.stylize.methods.equaliser import equalise
+from components.stylize.methods.onsets import find_notes
+from components.stylize.methods.pitch import track
 from components.stylize.transfer import transfer_pair
 
 CONFIG = SpectrogramConfig()

@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from audiostyle.network import TAPS
 from audiostyle.spectrogram import filterbank
-from components.stylize.equaliser import equalise
+from components.stylize.methods.equaliser import equalise
 from components.stylize.methods.method import FLOOR, Contents, Defaults, Style
+from components.stylize.methods.onsets import LONG, Notes, find_notes
+from components.stylize.methods.pitch import Pitch, track
 from components.stylize.methods.trained import Trained
-from components.stylize.notes import LONG, Notes, find_notes
-from components.stylize.pitch import Pitch, track
 
 # All found on the development pairs of benchmarks/quality.py, flat around these values.
 # Widths of the kernels over pitch in semitones: for answers and for envelopes.

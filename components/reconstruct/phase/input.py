@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from audiostyle.errors import InputError
-from components.reconstruct.frames import window_values
-from components.reconstruct.phase_start import Start
-from components.reconstruct.phase_windows import Retrieval
+from components.reconstruct.phase.frames import window_values
+from components.reconstruct.phase.start import Start
+from components.reconstruct.phase.windows import Retrieval
 
 
 def real_tensor(name: str, array: object, dimensions: int) -> Tensor:

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from kfp import dsl
 
 from components.train.component import changed, kept
-from pipeline import images, tasks
-from pipeline.cluster.config import ClusterConfig
-from pipeline.placing import Place
+from pipeline import images
+from pipeline.cluster_config import ClusterConfig
+from pipeline.definitions import steps
+from pipeline.definitions.task_settings import Place
 
 
 class Outputs(NamedTuple):
@@ -47,7 +48,7 @@ def build(
         train_config: dict = {},  # noqa: B006
         gate_config: dict = {},  # noqa: B006
     ) -> Outputs:
-        spectrograms = tasks.prepared(
+        spectrograms = steps.prepared(
             place, data, preprocess_config, data_version, mirror, cache, cached=data_known
         ).outputs["spectrograms"]
         # Never from the cache: the registry's champion is what is compared with.
@@ -62,7 +63,7 @@ def build(
             cached=False,
         )
         with dsl.If(seen.outputs["decision"] == "train", name="changed"):
-            _, registered = tasks.trained(
+            _, registered = steps.trained(
                 place, spectrograms, tracking_uri, checkpoints, train_config, gate_config
             )
         with dsl.Else(name="unchanged"):

@@ -17,8 +17,8 @@ from audiostyle.spectrogram_set import Clip
 from components.train.content import content_digest
 from components.train.gate import GateConfig
 from components.train.register import register
+from components.train.retraining import decide
 from components.train.train import train
-from components.train.unchanged import decide
 
 ANY = GateConfig(floor=1.0)
 

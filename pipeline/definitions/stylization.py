@@ -6,9 +6,10 @@ from typing import Any
 from kfp import dsl
 
 from components.train.component import fetch
-from pipeline import images, tasks
-from pipeline.cluster.config import ClusterConfig
-from pipeline.placing import Place
+from pipeline import images
+from pipeline.cluster_config import ClusterConfig
+from pipeline.definitions import steps
+from pipeline.definitions.task_settings import Place
 
 
 def build(
@@ -53,7 +54,7 @@ def build(
         }
 
         def transferred(**shard: Any) -> None:
-            tasks.transferred(
+            steps.transferred(
                 place,
                 fetched.outputs["classifier"],
                 {**stylizing, **shard},

@@ -20,10 +20,10 @@ import jinja2
 from markupsafe import Markup
 
 from audiostyle.errors import ArtifactError, AudioError, InputError
-from components.reconstruct import pictures
-from components.reconstruct.charts import Confusion, LineChart, confusion, line_chart
-from components.reconstruct.item_view import ROLES, Item, number, percent, view_item
-from components.reconstruct.players import replacing
+from components.reconstruct.report import spectrogram_images
+from components.reconstruct.report.browser_audio import replacing
+from components.reconstruct.report.charts import Confusion, LineChart, confusion, line_chart
+from components.reconstruct.report.item_view import ROLES, Item, number, percent, view_item
 
 __all__ = ["Item", "Training", "embedded_html", "headline_metrics", "write_report"]
 
@@ -95,8 +95,8 @@ def write_report(
         "training": _view_training(training),
         "model": dict(model if model is not None else training.model if training else {}),
         "pages": [(_page_name(n), (n - 1) * PAGE_SIZE + 1) for n in range(1, len(pages) + 1)],
-        "legend": pictures.legend_stops(),
-        "range_db": int(pictures.RANGE_DB),
+        "legend": spectrogram_images.legend_stops(),
+        "range_db": int(spectrogram_images.RANGE_DB),
     }
     environment = _environment()
     page = environment.get_template("page.html.jinja")
@@ -255,7 +255,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _inline(path: Path) -> str:
-    small = pictures.thumbnail(path.read_bytes())
+    small = spectrogram_images.thumbnail(path.read_bytes())
     return "data:image/webp;base64," + base64.b64encode(small).decode()
 
 

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
-from pipeline import images, tasks
-from pipeline.cluster.config import ClusterConfig
-from pipeline.placing import Place
+from pipeline import images
+from pipeline.cluster_config import ClusterConfig
+from pipeline.definitions import steps
+from pipeline.definitions.task_settings import Place
 
 
 class Outputs(NamedTuple):
@@ -57,10 +58,10 @@ def build(
         stylize_config: dict = {},  # noqa: B006
         reconstruct_config: dict = {},  # noqa: B006
     ) -> Outputs:
-        spectrograms = tasks.prepared(
+        spectrograms = steps.prepared(
             place, data, preprocess_config, data_version, mirror, cache, cached=data_known
         ).outputs["spectrograms"]
-        trained, registered = tasks.trained(
+        trained, registered = steps.trained(
             place, spectrograms, tracking_uri, checkpoints, train_config, gate_config
         )
         stylizing = {
@@ -70,7 +71,7 @@ def build(
             "pairs_version": pairs_version,
             "work": work,
         }
-        stylized, audio = tasks.transferred(
+        stylized, audio = steps.transferred(
             place,
             trained.outputs["classifier"],
             stylizing,

@@ -8,8 +8,8 @@ from kfp import dsl
 from components.train.component import fetch
 from pipeline import images
 from pipeline.bulk.component import bulk, join
-from pipeline.cluster.config import ClusterConfig
-from pipeline.placing import Place
+from pipeline.cluster_config import ClusterConfig
+from pipeline.definitions.task_settings import Place
 
 
 def build(

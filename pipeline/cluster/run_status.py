@@ -9,9 +9,9 @@ from typing import Any
 
 from audiostyle.errors import AudiostyleError
 from audiostyle.store import open_store
-from pipeline.cluster.connection import Server
+from pipeline.cluster.api import Cluster
+from pipeline.cluster.client import Server
 from pipeline.cluster.logs import lines
-from pipeline.cluster.server import Cluster
 
 DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 # What the workflow engine has beside the tasks that we wrote: drivers before each, the containers

@@ -8,7 +8,7 @@ from kfp import dsl
 from components.preprocess.component import preprocess
 from components.train.component import cross_validate
 from pipeline import images
-from pipeline.placing import Place
+from pipeline.definitions.task_settings import Place
 
 
 class Outputs(NamedTuple):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from audiostyle.errors import InputError
-from components.reconstruct.frames import FrameTransform, window_values
-from components.reconstruct.phase_input import (
+from components.reconstruct.phase.frames import FrameTransform, window_values
+from components.reconstruct.phase.input import (
     check_length,
     check_magnitude,
     equal_blocks,
@@ -23,7 +23,7 @@ from components.reconstruct.phase_input import (
     real_tensor,
     settings,
 )
-from components.reconstruct.phase_windows import retrieve
+from components.reconstruct.phase.windows import retrieve
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 Init = Literal["auto", "random", "pghi", "phase"]

@@ -23,7 +23,7 @@ from kfp_server_api import (
 )
 
 from audiostyle.errors import InputError
-from pipeline.cluster.connection import Server
+from pipeline.cluster.client import Server
 
 ACTIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED")
 # Runs and schedules have no unique names, so each is sent with a key in its description, by which

@@ -7,7 +7,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from pipeline import images
-from pipeline.cluster.config import ClusterConfig, TaskConfig
+from pipeline.cluster_config import ClusterConfig, TaskConfig
 
 
 @dataclass(frozen=True)

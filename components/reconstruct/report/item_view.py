@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostyle import audio
-from components.reconstruct import pictures
-from components.reconstruct.charts import LineChart, line_chart
-from components.reconstruct.players import publish, replacing
+from components.reconstruct.report import spectrogram_images
+from components.reconstruct.report.browser_audio import publish, replacing
+from components.reconstruct.report.charts import LineChart, line_chart
 
 # In the order in which they are shown.
 ROLES = ("content", "style", "result", "target")
@@ -39,7 +39,7 @@ class Card:
     picture: str
     seconds: str
     facts: str
-    time_ticks: list[pictures.Tick]
+    time_ticks: list[spectrogram_images.Tick]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ItemView:
     href: str
     search: str
     cards: list[Card]
-    frequency_ticks: list[pictures.Tick]
+    frequency_ticks: list[spectrogram_images.Tick]
     loudest_db: float
     losses: LineChart | None
     measures: dict[str, float]
@@ -71,13 +71,13 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
     files = {role: item.audio[role] for role in ROLES if role in item.audio}
     recordings = {role: audio.read(path) for role, path in files.items()}
     highest = max(recording.sample_rate for recording in recordings.values()) / 2
-    levels = {role: pictures.levels(r, highest) for role, r in recordings.items()}
-    loudest = pictures.loudest(list(levels.values()))
+    levels = {role: spectrogram_images.levels(r, highest) for role, r in recordings.items()}
+    loudest = spectrogram_images.loudest(list(levels.values()))
     cards = []
     for role, recording in recordings.items():
         picture = f"pictures/{position}-{role}.webp"
         with replacing(folder / picture) as temporary:
-            temporary.write_bytes(pictures.encode(levels[role], loudest))
+            temporary.write_bytes(spectrogram_images.encode(levels[role], loudest))
         channels = len(recording.samples)
         kind = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
         cards.append(
@@ -87,7 +87,7 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
                 picture=picture,
                 seconds=_duration(recording.seconds),
                 facts=f"{recording.sample_rate / 1000:g} kHz · {kind}",
-                time_ticks=pictures.time_ticks(recording.seconds),
+                time_ticks=spectrogram_images.time_ticks(recording.seconds),
             )
         )
     pairs, singles = pair_up(item.measures)
@@ -102,7 +102,7 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
         href=f"{page}#{anchor}",
         search=" ".join(dict.fromkeys(words)).lower(),
         cards=cards,
-        frequency_ticks=pictures.frequency_ticks(highest),
+        frequency_ticks=spectrogram_images.frequency_ticks(highest),
         loudest_db=loudest,
         losses=line_chart(item.losses, x_name="logged iteration", first=1, logarithmic=True),
         measures=item.measures,

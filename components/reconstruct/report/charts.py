@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from components.reconstruct.pictures import Tick
+from components.reconstruct.report.spectrogram_images import Tick
 
 WIDTH, HEIGHT = 340.0, 170.0
 _Scale = Callable[[float], float]

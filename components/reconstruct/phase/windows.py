@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.reconstruct.clip_threads import ForEachClip, clip_threads
-from components.reconstruct.frames import FrameTransform
-from components.reconstruct.phase_start import Start, Starts
-from components.reconstruct.projection import project
+from components.reconstruct.phase.clip_threads import ForEachClip, clip_threads
+from components.reconstruct.phase.frames import FrameTransform
+from components.reconstruct.phase.projection import project
+from components.reconstruct.phase.start import Start, Starts
 
 # Iterations after which the better of two starts shows: on 16 mixed clips of 3 s, choosing after 2
 # or 4 ends 0.06 dB behind a choice after all 32, at an eighth of the price.

@@ -16,7 +16,7 @@ from kfp.client.token_credentials_base import TokenCredentialsBase
 from kfp_server_api import ApiException, Configuration
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster.config import Connection
+from pipeline.cluster_config import Connection
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from components.preprocess.component import preprocess
 from components.reconstruct.component import reconstruct
 from components.stylize.component import stylize
 from components.train.component import register, train
-from pipeline.placing import Place
+from pipeline.definitions.task_settings import Place
 
 
 def prepared(

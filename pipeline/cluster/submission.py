@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 
 from kfp import compiler
 
-from audiostyle.addresses import require_no_secret
 from audiostyle.errors import InputError
+from audiostyle.uris import require_no_secret
 from components.preprocess.datasets.published import PUBLISHED
 from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
-from pipeline import bulk_stylization, end_to_end, images, stylization, training
+from pipeline import images
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.formats import FORMATS
+from pipeline.definitions import bulk_stylization, end_to_end, stylization, training
 from pipeline.settings import Settings
 
 

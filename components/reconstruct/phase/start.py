@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.reconstruct.clip_threads import ForEachClip
-from components.reconstruct.gradient_phase import integrate, time_frequency_ratio
+from components.reconstruct.phase.clip_threads import ForEachClip
+from components.reconstruct.phase.gradient import integrate, time_frequency_ratio
 
 Start = Literal["random", "pghi", "phase"]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from audiostyle.errors import AudiostyleError
-from audiostyle.patience import Pauses
+from audiostyle.retry import Pauses
 from pipeline.bulk.batches import ITEMS, Task, batches
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.items import Base
 from pipeline.bulk.ledger import Ledger
 from pipeline.bulk.lock import Lock
 from pipeline.bulk.plan import Model, Plan, Rates
-from pipeline.bulk.pool import Process, waiting
+from pipeline.bulk.process import Process, waiting
 from pipeline.bulk.results import Outcome, Results
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Phase retrieval: from magnitudes to a signal."""

@@ -1,0 +1,1 @@
+"""The pipelines, and what their tasks are given on Kubernetes."""
