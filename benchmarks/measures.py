@@ -1,23 +1,28 @@
 """How good a transfer is, measured against what would have been right.
 
 All on float32 [n] at 22,050 Hz that `prepared` has scaled to one level: loudness is not timbre.
-Where two sounds are compared frame by frame they have the same length.
+Where two sounds are compared frame by frame they have the same length, or a path of frames.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 
 import librosa
 import numpy as np
+from librosa.sequence import dtw
+from numpy.typing import NDArray
 
 from audiostyle.audio import Recording, Samples
 from audiostyle.errors import InputError
-from components.reconstruct.measures import RATE, gain, levelled, lsd
+from components.reconstruct.measures import RATE, gain, levelled
+from components.reconstruct.measures import lsd as frame_by_frame
 
 __all__ = ["RATE", "Measures", "gain", "lsd", "means", "measured", "pitch", "prepared", "timbre"]
 
-_N_FFT, _HOP, _BANDS = 2048, 512, 80
+_N_FFT, _HOP, _BANDS, _RANGE_DB = 2048, 512, 80, 60.0
 _SHORTEST = RATE // 4  # a chroma frame of the lowest note is a quarter of a second long
+_HEARD_DB = 50.0  # below the loudest frame, a frame's timbre counts for nothing
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,55 @@ def measured(result: Samples, content: Samples, style: Samples, target: Samples)
     return Measures(own, gain(own, nothing), timbre(result, style), pitch(result, content))
 
 
-def timbre(result: Samples, style: Samples) -> float:
-    """Cosine distance of the mean MFCC 2 to 14 to the style's; lengths may differ."""
-    a, b = (
+def lsd(a: Samples, b: Samples, path: NDArray[np.int_] | None = None) -> float:
+    """Root mean square over time and bands of the log-mel difference, dB.
+
+    path: [steps, 2], frames of a and b that belong together; else each frame to its own.
+    """
+    if path is None:
+        return frame_by_frame(a, b)
+    first, second = _log_mel(a), _log_mel(b)
+    at = np.minimum(path, [first.shape[1] - 1, second.shape[1] - 1])
+    difference = first[:, at[:, 0]] - second[:, at[:, 1]]
+    return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
+
+
+def alignment(a: Samples, b: Samples) -> NDArray[np.int_]:
+    """Which frames of the same words, spoken twice, belong together, [steps, 2]: by their MFCCs."""
+    one, two = (
         librosa.feature.mfcc(
             y=sound, sr=RATE, n_mfcc=14, n_fft=_N_FFT, hop_length=_HOP, n_mels=_BANDS
-        )[1:].mean(1)
-        for sound in (result, style)
+        )
+        for sound in (a, b)
     )
+    _, path = dtw(*(x - x.mean(1, keepdims=True) for x in (one, two)))
+    steps: NDArray[np.int_] = path[::-1]
+    return steps
+
+
+def timbre(result: Samples, style: Samples) -> float:
+    """Cosine distance of the mean MFCC 2 to 14 to the style's; lengths may differ."""
+    a, b = (_mfcc(sound).mean(1) for sound in (result, style))
     return 1 - float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
+
+
+def spread(result: Samples, style: Samples) -> float:
+    """By how much MFCC 2 to 14 deviate otherwise than the style's: mean of |log ratio|."""
+    a, b = (_mfcc(sound, heard=True).std(1) + 0.1 for sound in (result, style))
+    return float(np.abs(np.log(a / b)).mean())
+
+
+def estoi(result: Samples, content: Samples) -> float:
+    """Intelligibility, extended short-time objective (Jensen and Taal 2016); 1 for a copy."""
+    from pystoi import stoi
+
+    both = min(len(result), len(content))
+    return float(stoi(content[:both], result[:both], RATE, extended=True))
+
+
+def can_hear_words() -> bool:
+    """Whether what measures intelligibility is installed."""
+    return find_spec("pystoi") is not None
 
 
 def pitch(result: Samples, content: Samples) -> float:
@@ -78,12 +123,35 @@ def pitch(result: Samples, content: Samples) -> float:
 
 
 def means(rows: list[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of every column, and the median of the gain, as `gain_mean`, `gain_median`, ...."""
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    """Mean of every column, and of the gain median and lowest, as `gain_mean`, `gain_median`, ...
+
+    A column that some rows lack is the mean of the others.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row[name] for row in rows if name in row] for name in names}
     summary = {name: float(np.mean(values)) for name, values in columns.items() if name != "gain"}
     if "gain" in columns:
         summary |= {
             "gain_mean": float(np.mean(columns["gain"])),
             "gain_median": float(np.median(columns["gain"])),
+            "gain_worst": float(np.min(columns["gain"])),
         }
     return summary
+
+
+def _mfcc(sound: Samples, heard: bool = False) -> NDArray[np.float64]:
+    found = librosa.feature.mfcc(
+        y=sound, sr=RATE, n_mfcc=14, n_fft=_N_FFT, hop_length=_HOP, n_mels=_BANDS
+    )
+    if heard:
+        level = librosa.feature.rms(y=sound, frame_length=_N_FFT, hop_length=_HOP)[0]
+        found = found[:, level > level.max() * 10 ** (-_HEARD_DB / 20)]
+    rest: NDArray[np.float64] = found[1:]
+    return rest
+
+
+def _log_mel(samples: Samples) -> NDArray[np.float32]:
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=RATE, n_fft=_N_FFT, hop_length=_HOP, n_mels=_BANDS
+    )
+    return np.asarray(librosa.power_to_db(power, ref=1.0, top_db=_RANGE_DB), np.float32)

@@ -9,6 +9,7 @@ of whose recorded samples a development pair plays, and other phrases.
 
 import importlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -71,12 +72,22 @@ _COMMON = 12
 
 @dataclass(frozen=True)
 class TruePair:
-    """Sounds as `measures.prepared` gives them: float32, 22,050 Hz, one RMS."""
+    """Sounds as `measures.prepared` gives them: float32, 22,050 Hz, one RMS.
+
+    target: None where nobody knows what would be right. kind: see `benchmarks.quality.kinds`.
+    """
 
     id: str
     content: Samples
     style: Samples
-    target: Samples
+    target: Samples | None
+    kind: str = "voice"
+
+
+def true_pair(name: str, sounds: Sequence[Samples], kind: str = "voice") -> TruePair:
+    """From content, style and target."""
+    content, style, target = sounds
+    return TruePair(name, content, style, target, kind)
 
 
 def can_play() -> bool:
@@ -98,9 +109,9 @@ def played(name: str, count: int = 16) -> list[TruePair]:
     for one, two, first, second in pairs:
         for program, notes in ((one, first), (two, second), (two, first)):
             takes.append(take(notes, preset(0, program), 0.0, 0))
-    sounds = [_prepared(clip) for clip in rendering.render(_font(), takes, False)]
+    sounds = [_prepared(clip) for clip in rendering.render(font(), takes, False)]
     return [
-        TruePair(f"{name}-{number:02d}-{one}-{two}", *sounds[3 * number : 3 * number + 3])
+        true_pair(f"{name}-{number:02d}-{one}-{two}", sounds[3 * number : 3 * number + 3])
         for number, (one, two, _, _) in enumerate(pairs)
     ]
 
@@ -108,32 +119,34 @@ def played(name: str, count: int = 16) -> list[TruePair]:
 def samples(name: str) -> set[Any]:
     """The soundfont's recorded samples that any pair of a set plays."""
     instruments, seed = SETS[name]
-    zones, preset = _module("zones"), _player().Preset
+    zones, preset = example_module("zones"), _player().Preset
     return {
         sample
         for one, two, first, second in _scores(instruments, seed, name)
         for program, notes in ((one, first), (two, second), (two, first))
         for note in notes
         for sample in zones.touched(
-            _font(), preset(0, program), note.pitch, (note.velocity, note.velocity)
+            font(), preset(0, program), note.pitch, (note.velocity, note.velocity)
         )
     }
 
 
-def read(manifest: Path) -> list[TruePair]:
-    """Pairs of a CSV (id,content,style,target), or of the pairs.csv in a folder; cut to 3 s."""
+def read(manifest: Path, seconds: float = SECONDS, kind: str = "voice") -> list[TruePair]:
+    """Pairs of a CSV (id,content,style,target), or of the pairs.csv in a folder, cut."""
     path = manifest / "pairs.csv" if manifest.is_dir() else manifest
     found = []
     for pair in read_pairs(path):
         if pair.target is None:
             continue
-        sounds = [_cut(audio.read(part)) for part in (pair.content, pair.style, pair.target)]
-        found.append(TruePair(pair.id, *sounds))
+        files = (pair.content, pair.style, pair.target)
+        found.append(true_pair(pair.id, [cut(Path(file), seconds) for file in files], kind))
     return found
 
 
-def _cut(recording: Recording) -> Samples:
-    samples = recording.samples[:, : round(SECONDS * recording.sample_rate)]
+def cut(file: Path, seconds: float = SECONDS) -> Samples:
+    """The first seconds of a recording."""
+    recording = audio.read(file)
+    samples = recording.samples[:, : round(seconds * recording.sample_rate)]
     return prepared(Recording(samples, recording.sample_rate))
 
 
@@ -156,7 +169,7 @@ def _scores(instruments: dict[int, tuple[int, int]], seed: int, name: str) -> li
             number = len(scores)
             phrases = [
                 _centred(
-                    _module("phrases").compose(f"{name}-{number}-{part}", (seed, number, k)),
+                    example_module("phrases").compose(f"{name}-{number}-{part}", (seed, number, k)),
                     (low + high) // 2,
                 )
                 for k, part in enumerate("ab")
@@ -172,16 +185,17 @@ def _centred(phrase: Any, centre: int) -> Any:
     return tuple(replace(note, pitch=note.pitch + shift) for note in phrase.melody)
 
 
-def _font() -> Any:
-    return replace(_module("catalogue").FLUIDR3, name=FONT.stem, path=FONT)
+def font() -> Any:
+    """TimGM6mb, as the scripts of examples/ know soundfonts."""
+    return replace(example_module("catalogue").FLUIDR3, name=FONT.stem, path=FONT)
 
 
 def _player() -> ModuleType:
-    return _module("rendering")
+    return example_module("rendering")
 
 
 @cache
-def _module(name: str) -> ModuleType:
+def example_module(name: str) -> ModuleType:
     """A module of examples/, whose scripts import each other by their bare names."""
     sys.path.insert(0, str(EXAMPLES))
     try:

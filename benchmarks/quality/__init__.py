@@ -1,0 +1,1 @@
+"""How good transfers are: `python -m benchmarks.quality`."""

@@ -1,0 +1,300 @@
+"""Pairs that are played here: chords, duets, drum kits, and phrases of recorded notes.
+
+Each as in `benchmarks.pairs`: phrase A by instrument 1, phrase B by instrument 2, and phrase A by
+instrument 2. The two sides have no instrument or kit in common.
+"""
+
+import importlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from audiostyle.audio import Recording, Samples
+from benchmarks.measures import RATE, prepared
+from benchmarks.pairs import (
+    EXAMPLES,
+    FONT,
+    SECONDS,
+    SETS,
+    TruePair,
+    example_module,
+    font,
+    true_pair,
+)
+
+FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+AVL = Path("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2")
+# Recorded notes: the npm packages tonejs-instrument-*-mp3, which hold VSCO2.
+NOTES = Path(os.environ.get("VSCO2_DIR") or EXAMPLES.parent / "node_modules")
+
+# Instruments that play several notes at once.
+CHORDAL = {
+    "development": (4, 11, 16, 25, 46, 48, 52, 105),
+    "heldout": (7, 8, 20, 26, 53, 107, 108),
+}
+# Recorded instruments and the MIDI keys that they play.
+RECORDED = {
+    "development": {
+        "violin": (56, 88),
+        "cello": (38, 70),
+        "trumpet": (55, 82),
+        "flute": (60, 91),
+        "organ": (43, 84),
+        "piano": (40, 84),
+        "xylophone": (65, 96),
+    },
+    "heldout": {
+        "clarinet": (52, 86),
+        "trombone": (40, 70),
+        "french-horn": (41, 74),
+        "bassoon": (36, 70),
+        "tuba": (30, 58),
+        "harp": (40, 88),
+        "contrabass": (30, 57),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A drum kit: a program of a soundfont, on channel 10 or a bank of its own."""
+
+    font: Path
+    program: int
+    channel: int = 9
+
+
+KITS = {
+    "development": tuple(Kit(FONT, program) for program in (0, 16, 24, 25, 40)),
+    "heldout": (*(Kit(FLUID, program) for program in (8, 16, 24, 25, 32)), Kit(AVL, 0, 0)),
+}
+
+
+def chords(side: str, count: int) -> list[TruePair]:
+    """Melodies with an accompaniment below them, each by one instrument."""
+    take, preset = _rendering().Take, _rendering().Preset
+    random = np.random.default_rng(_seed(side, 1))
+    pairs = _couples(CHORDAL[side], random, count)
+    takes = []
+    for number, (one, two) in enumerate(pairs):
+        ranges = [SETS[side][0][program] for program in (one, two)]
+        low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
+        first, second = (_within(_accompanied(side, number, part), low, high) for part in range(2))
+        takes += [take(first, preset(0, one), 0.0, 0), take(second, preset(0, two), 0.0, 0)]
+        takes.append(take(first, preset(0, two), 0.0, 0))
+    sounds = [_prepared(clip) for clip in _rendering().render(font(), takes, False)]
+    return _triples("chords", side, [f"{a}-{b}" for a, b in pairs], sounds)
+
+
+def duet(side: str, count: int) -> list[TruePair]:
+    """Two instruments at once, in other registers, become two others."""
+    take, preset = _rendering().Take, _rendering().Preset
+    random = np.random.default_rng(_seed(side, 2))
+    instruments = SETS[side][0]
+    high_ones = [program for program, (low, top) in instruments.items() if top >= 79]
+    low_ones = [program for program, (low, top) in instruments.items() if low <= 48]
+    takes: list[Any] = []
+    names: list[str] = []
+    while len(names) < count:
+        a, c = (int(x) for x in random.choice(high_ones, 2, replace=False))
+        b, d = (int(x) for x in random.choice(low_ones, 2, replace=False))
+        if len({a, b, c, d}) < 4:
+            continue
+        number = len(names)
+        above = [_melody(side, number, part, (a, c), instruments) for part in range(2)]
+        below = [_melody(side, number, part + 2, (b, d), instruments) for part in range(2)]
+        for part, (high, low) in ((0, (a, b)), (1, (c, d)), (0, (c, d))):
+            takes.append(take(above[part], preset(0, high), 0.0, 0))
+            takes.append(take(below[part], preset(0, low), 0.0, 0))
+        names.append(f"{a}+{b}-{c}+{d}")
+    voices = _rendering().render(font(), takes, False)
+    both = [one + two for one, two in zip(voices[::2], voices[1::2], strict=True)]
+    return _triples("duet", side, names, [_prepared(clip) for clip in both])
+
+
+def drums(side: str, count: int) -> list[TruePair]:
+    """Beats of one kit become another's."""
+    random = np.random.default_rng(_seed(side, 3))
+    kits = [kit for kit in KITS[side] if kit.font.exists()]
+    sounds: list[Samples] = []
+    names: list[str] = []
+    for one, two in _couples(range(len(kits)), random, count):
+        beats = np.random.default_rng((*_seed(side, 3), len(names)))
+        first, second = _beat(beats), _beat(beats)
+        for kit, beat in ((kits[one], first), (kits[two], second), (kits[two], first)):
+            sounds.append(_prepared(_drummed(kit, beat)))
+        names.append(f"{_kit_name(kits[one])}-{_kit_name(kits[two])}")
+    return _triples("drums", side, names, sounds)
+
+
+def real(side: str, count: int) -> list[TruePair]:
+    """Phrases put together from recorded notes."""
+    instruments = {name: keys for name, keys in RECORDED[side].items() if _notes_of(name).is_dir()}
+    random = np.random.default_rng(_seed(side, 4))
+    sampler = example_module("sampler")
+    pairs = [
+        (a, b)
+        for a, b in _couples(tuple(instruments), random, 4 * count)
+        if min(instruments[a][1], instruments[b][1]) - max(instruments[a][0], instruments[b][0])
+        >= 12
+    ][:count]
+    sounds = []
+    for number, (a, b) in enumerate(pairs):
+        first, second = (_melody(side, 50 + number, k, (a, b), instruments) for k in range(2))
+        for name, notes in ((a, first), (b, second), (b, first)):
+            clip = sampler.play(_notes_of(name), notes, 0.0, SECONDS, RATE)
+            sounds.append(_prepared(clip))
+    return _triples("real", side, [f"{a}-{b}" for a, b in pairs], sounds)
+
+
+def missing(kind: str, side: str) -> str:
+    """What keeps a kind from being played here; empty where nothing does."""
+    if kind in ("chords", "duet", "drums", "voice") and not shutil.which("fluidsynth"):
+        return "fluidsynth is not installed"
+    if kind in ("chords", "duet", "voice") and not FONT.exists():
+        return f"{FONT} is missing (Debian: timgm6mb-soundfont)"
+    if kind == "drums" and sum(kit.font.exists() for kit in KITS[side]) < 2:
+        return f"{KITS[side][0].font} is missing"
+    if kind == "real" and sum(_notes_of(name).is_dir() for name in RECORDED[side]) < 2:
+        return f"{NOTES} lacks tonejs-instrument-*-mp3 (npm install; VSCO2_DIR)"
+    return ""
+
+
+def _rendering() -> Any:
+    return example_module("rendering")
+
+
+def _seed(side: str, kind: int) -> tuple[int, int]:
+    return (SETS[side][1], kind)
+
+
+def _prepared(clip: Samples) -> Samples:
+    return prepared(Recording(np.asarray(clip, np.float32)[None], RATE))
+
+
+def _triples(
+    kind: str, side: str, names: Sequence[str], sounds: Sequence[Samples]
+) -> list[TruePair]:
+    return [
+        true_pair(f"{side}-{number:02d}-{name}", sounds[3 * number : 3 * number + 3], kind)
+        for number, name in enumerate(names)
+    ]
+
+
+def _couples(things: Sequence[Any], random: np.random.Generator, count: int) -> list[Any]:
+    """Pairs of different things, each as often as the others."""
+    couples: list[Any] = []
+    while len(couples) < count:
+        order = [things[int(at)] for at in random.permutation(len(things))]
+        couples += zip(order, [*order[-1:], *order[:-1]], strict=True)
+    return couples[:count]
+
+
+def _accompanied(side: str, number: int, part: int) -> tuple[Any, ...]:
+    """A phrase that has an accompaniment: every second one has."""
+    compose = example_module("phrases").compose
+    for attempt in range(100):
+        phrase = compose("chords", (*_seed(side, 1), number, part, attempt))
+        if phrase.accompaniment:
+            return (*phrase.melody, *phrase.accompaniment)
+    raise AssertionError("no phrase with an accompaniment")
+
+
+def _within(notes: tuple[Any, ...], low: int, high: int) -> tuple[Any, ...]:
+    """Notes moved to the middle of a range; what still lies outside goes by octaves."""
+    pitches = [note.pitch for note in notes]
+    shift = (low + high) // 2 - (min(pitches) + max(pitches)) // 2
+    moved = []
+    for note in notes:
+        pitch = note.pitch + shift
+        while pitch < low:
+            pitch += 12
+        while pitch > high:
+            pitch -= 12
+        moved.append(replace(note, pitch=pitch))
+    return tuple(moved)
+
+
+def _melody(
+    side: str, number: int, part: int, names: Sequence[Any], ranges: dict[Any, tuple[int, int]]
+) -> tuple[Any, ...]:
+    low = max(ranges[name][0] for name in names)
+    high = min(ranges[name][1] for name in names)
+    phrase = example_module("phrases").compose("quality", (*_seed(side, 5), number, part))
+    return _within(phrase.melody, low, high)
+
+
+def _notes_of(name: str) -> Path:
+    return NOTES / f"tonejs-instrument-{name}-mp3"
+
+
+def _kit_name(kit: Kit) -> str:
+    return f"{kit.font.stem.split('_')[0]}{kit.program}"
+
+
+def _beat(random: np.random.Generator) -> list[tuple[float, int, int]]:
+    """A beat of 3 s: (start in seconds, key, velocity). Kick, snare, cymbals, some fills."""
+    step = 60 / random.uniform(80, 140) / 4
+    offset = random.uniform(0.01, 0.05)
+    cymbal = int(random.choice([42, 42, 46, 51]))
+    every = int(random.choice([2, 2, 4, 1]))
+    kicks = {0, *(int(x) for x in random.choice([3, 6, 7, 8, 10, 11, 14], 3, replace=False))}
+    hits = []
+    for number in range(int((SECONDS - offset) / step)):
+        at, place = offset + number * step, number % 16
+        loud = int(random.integers(80, 120))
+        if place in kicks:
+            hits.append((at, 36, loud))
+        if place in (4, 12):
+            hits.append((at, 38, loud))
+        if place % every == 0:
+            hits.append((at, cymbal, int(random.integers(55, 100))))
+        if place >= 14 and random.random() < 0.5:
+            hits.append((at, int(random.choice([41, 45, 48])), loud))
+    return hits
+
+
+def _drummed(kit: Kit, beat: Sequence[tuple[float, int, int]]) -> Samples:
+    mido = importlib.import_module("mido")
+
+    events = [(round(1000 * at), key, velocity) for at, key, velocity in beat]
+    events += [(at + 250, key, 0) for at, key, _ in events]
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=1_000_000)])
+    track.append(mido.Message("program_change", channel=kit.channel, program=kit.program))
+    now = 0
+    for at, key, velocity in sorted(events):
+        kind = "note_on" if velocity else "note_off"
+        track.append(
+            mido.Message(kind, channel=kit.channel, note=key, velocity=velocity, time=at - now)
+        )
+        now = at
+    track.append(mido.MetaMessage("end_of_track", time=max(0, 4000 - now)))
+    with tempfile.TemporaryDirectory() as folder:
+        midi, wav = Path(folder, "beat.mid"), Path(folder, "beat.wav")
+        mido.MidiFile(type=0, ticks_per_beat=1000, tracks=[track]).save(midi)
+        options = ["-niq", "-g", "0.1", "-R", "0", "-C", "0", "-r", str(2 * RATE), "-T", "wav"]
+        subprocess.run(
+            ["fluidsynth", *options, "-O", "float", "-F", str(wav), str(kit.font), str(midi)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # fonts without a kit on channel 10 are warned of
+        )
+        stereo, rate = soundfile.read(wav, dtype="float32", always_2d=True)
+    samples: Samples = stereo[: round(SECONDS * rate)].mean(1)
+    return prepared(Recording(samples[None], rate))
+
+
+PLAYED: dict[str, Callable[[str, int], list[TruePair]]] = {
+    "chords": chords,
+    "duet": duet,
+    "drums": drums,
+    "real": real,
+}
