@@ -15,10 +15,10 @@ from audiostyle.errors import InputError
 
 TaskName = Literal[
     "preprocess",
-    "changed",
+    "check-changes",
     "train",
     "register",
-    "kept",
+    "current-champion",
     "fetch",
     "stylize",
     "reconstruct",
@@ -48,7 +48,7 @@ _ON_GPU = ("train", "stylize")
 _SECRET = re.compile(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 
 
-class Connection(Config):
+class ConnectionSettings(Config):
     """The Kubeflow Pipelines server, and who asks."""
 
     host: str = Field("", description="address of the API, e.g. https://kubeflow.example/pipeline")
@@ -147,10 +147,10 @@ class TaskConfig(Config):
 # the data and the nodes at hand.
 _DEFAULTS: dict[str, TaskConfig] = {
     "preprocess": TaskConfig(cpu="2", memory="4Gi", time_limit=6 * 3600),
-    "changed": TaskConfig(cpu="500m", memory="2Gi", time_limit=1800),
+    "check-changes": TaskConfig(cpu="500m", memory="2Gi", time_limit=1800),
     "train": TaskConfig(cpu="4", memory="8Gi", time_limit=24 * 3600),
     "register": TaskConfig(cpu="1", memory="4Gi", time_limit=3600),
-    "kept": TaskConfig(cpu="100m", memory="256Mi", time_limit=600),
+    "current-champion": TaskConfig(cpu="100m", memory="256Mi", time_limit=600),
     "fetch": TaskConfig(cpu="500m", memory="2Gi", time_limit=1800),
     "stylize": TaskConfig(cpu="4", memory="4Gi", time_limit=24 * 3600),
     "reconstruct": TaskConfig(cpu="4", memory="4Gi", time_limit=24 * 3600),
@@ -163,7 +163,7 @@ _DEFAULTS: dict[str, TaskConfig] = {
 class ClusterConfig(Config):
     """The section `cluster`."""
 
-    connection: Connection = Connection()
+    connection: ConnectionSettings = ConnectionSettings()
     experiment: str = Field("audiostyle", min_length=1, max_length=128)
     pipeline_root: str = Field("", description="s3://bucket/prefix; the namespace's by default")
     service_account: str = Field("", description="of the pods; the server's by default")

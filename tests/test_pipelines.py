@@ -26,24 +26,24 @@ ROOT = Path(__file__).resolve().parent.parent
 TRAINING = {"preprocess", "train", "register"}
 PIPELINES = {
     "end_to_end": {*TRAINING, "stylize", "reconstruct"},
-    "training": {*TRAINING, "changed", "kept"},
+    "training": {*TRAINING, "check-changes", "current-champion"},
     "stylization": {"fetch", "stylize", "reconstruct"},
     "bulk_stylization": {"fetch", "bulk", "join"},
 }
 # Task: stage whose image it runs in, input artifacts, output artifacts.
 TASKS = {
     "preprocess": ("preprocess", set(), {"spectrograms"}),
-    "changed": ("train", {"spectrograms"}, set()),
+    "check-changes": ("train", {"spectrograms"}, set()),
     "train": ("train", {"spectrograms"}, {"classifier", "metrics", "confusion"}),
     "register": ("train", {"spectrograms", "classifier"}, set()),
-    "kept": ("train", set(), set()),
+    "current-champion": ("train", set(), set()),
     "fetch": ("train", set(), {"classifier"}),
     "stylize": ("stylize", {"classifier"}, {"stylized"}),
     "reconstruct": ("reconstruct", {"stylized", "classifier"}, {"audio", "report", "metrics"}),
     "bulk": ("reconstruct", {"classifier"}, {"metrics"}),
     "join": ("reconstruct", {"classifier"}, {"report", "metrics"}),
 }
-NEVER_CACHED = {"register", "changed", "fetch", "bulk", "join"}
+NEVER_CACHED = {"register", "check-changes", "fetch", "bulk", "join"}
 
 S3 = {"name": "audiostyle-s3", "env": {"AWS_SECRET_ACCESS_KEY": "secret_key"}}
 CLUSTER = {
@@ -275,7 +275,7 @@ def test_training_waits_for_the_word_train(written: dict[str, Compiled]) -> None
     assert "decision" in condition and "== 'train'" in condition
     inside = spec["components"][train["componentRef"]["name"]]["dag"]["tasks"]
     assert set(inside) == {"train", "register"}
-    assert "changed" in spec["root"]["dag"]["tasks"]
+    assert "check-changes" in spec["root"]["dag"]["tasks"]
 
 
 def test_shards_fan_out_within_a_bound(tmp_path: Path) -> None:

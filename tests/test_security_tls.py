@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from audiostyle.errors import AudiostyleError
 from pipeline.cluster import logs
-from pipeline.cluster.client import TOKEN, Patience, Server
-from pipeline.cluster_config import Connection
+from pipeline.cluster.client import TOKEN, Client, Patience
+from pipeline.cluster_config import ConnectionSettings
 
 SECRET = "token-of-the-tests"  # noqa: S105
 IMPATIENT = Patience(connect=5, read=5, waits=())
@@ -90,9 +90,9 @@ def serve(tmp_path: Path, heard: list[str]) -> Iterator[Serve]:
         server.server_close()
 
 
-def connected(host: str, ca_file: Path | None) -> Server:
-    connection = Connection(host=host, ca_file=str(ca_file or ""))
-    return Server(connection, IMPATIENT, {TOKEN: SECRET})
+def connected(host: str, ca_file: Path | None) -> Client:
+    connection = ConnectionSettings(host=host, ca_file=str(ca_file or ""))
+    return Client(connection, IMPATIENT, {TOKEN: SECRET})
 
 
 def test_a_server_that_is_known_is_told_the_token(serve: Serve, heard: list[str]) -> None:

@@ -83,7 +83,7 @@ def register(
 
 
 @dsl.component(base_image="audiostyle/train", install_kfp_package=False)
-def changed(
+def check_changes(
     spectrograms: dsl.Input[dsl.Dataset],
     tracking_uri: str,
     if_changed: bool = False,
@@ -174,7 +174,7 @@ def fetch(
 
 
 @dsl.component(base_image="audiostyle/train", install_kfp_package=False)
-def kept(registration: dict) -> dict:
+def current_champion(registration: dict) -> dict:
     """Say of the champion what `register` says of a new version: kfp wants one of either branch.
 
     Args:

@@ -23,7 +23,7 @@ from kfp_server_api import (
 )
 
 from audiostyle.errors import InputError
-from pipeline.cluster.client import Server
+from pipeline.cluster.client import Client
 
 ACTIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED")
 # Runs and schedules have no unique names, so each is sent with a key in its description, by which
@@ -32,7 +32,7 @@ _KEY = "audiostyle-request "
 
 
 @dataclass(frozen=True)
-class Work:
+class RunSpec:
     """What a run or a schedule does: a pipeline's version, and what that is given."""
 
     pipeline_id: str
@@ -54,7 +54,7 @@ class Work:
         }
 
     @classmethod
-    def of(cls, found: Any) -> "Work":
+    def of(cls, found: Any) -> "RunSpec":
         """What a run or schedule on the server does."""
         reference = found.pipeline_version_reference or V2beta1PipelineVersionReference()
         runtime = found.runtime_config or V2beta1RuntimeConfig()
@@ -67,13 +67,13 @@ class Work:
         )
 
 
-class Cluster:
+class Api:
     """A server's pipelines, experiments, runs and schedules. Objects are kfp_server_api's."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self._api = server.api
-        self._ask = server.ask
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._kfp = client.kfp
+        self._ask = client.ask
 
     # Pipelines
 
@@ -86,8 +86,8 @@ class Cluster:
         pipeline = self._pipeline(name)
         if found := self._version(pipeline, digest):
             return pipeline, found, False
-        made = self.server.create(
-            lambda **limit: self._api.pipeline_uploads.upload_pipeline_version(
+        made = self.client.create(
+            lambda **limit: self._kfp.pipeline_uploads.upload_pipeline_version(
                 str(package), name=digest, pipelineid=pipeline, **limit
             ),
             lambda: self._version(pipeline, digest),
@@ -96,22 +96,22 @@ class Cluster:
 
     def pipeline_name(self, pipeline_id: str) -> str:
         """The name of a pipeline, by its id."""
-        found = self._ask(self._api.pipelines.pipeline_service_get_pipeline, pipeline_id)
+        found = self._ask(self._kfp.pipelines.pipeline_service_get_pipeline, pipeline_id)
         return str(found.name or found.display_name or "")
 
     def _pipeline(self, name: str) -> str:
         def find() -> Any:
             listed = self._ask(
-                self._api.pipelines.pipeline_service_list_pipelines,
+                self._kfp.pipelines.pipeline_service_list_pipelines,
                 filter=_filter(display_name=name),
                 **self._namespaced(),
             )
             return next(iter(listed.pipelines or ()), None)
 
         # Made empty and not by an upload, which would name its first version after it.
-        made = find() or self.server.create(
-            lambda **limit: self._api.pipelines.pipeline_service_create_pipeline(
-                V2beta1Pipeline(name=name, display_name=name, namespace=self.server.namespace),
+        made = find() or self.client.create(
+            lambda **limit: self._kfp.pipelines.pipeline_service_create_pipeline(
+                V2beta1Pipeline(name=name, display_name=name, namespace=self.client.namespace),
                 **limit,
             ),
             find,
@@ -120,7 +120,7 @@ class Cluster:
 
     def _version(self, pipeline: str, digest: str) -> str | None:
         listed = self._ask(
-            self._api.pipelines.pipeline_service_list_pipeline_versions,
+            self._kfp.pipelines.pipeline_service_list_pipeline_versions,
             pipeline,
             filter=_filter(display_name=digest),
         )
@@ -133,7 +133,7 @@ class Cluster:
 
         def find() -> Any:
             listed = self._ask(
-                self._api.experiments.experiment_service_list_experiments,
+                self._kfp.experiments.experiment_service_list_experiments,
                 filter=_filter(display_name=name),
                 **self._namespaced(),
             )
@@ -141,9 +141,9 @@ class Cluster:
 
         found = find()
         if found is None and make:
-            found = self.server.create(
-                lambda **limit: self._api.experiments.experiment_service_create_experiment(
-                    V2beta1Experiment(display_name=name, namespace=self.server.namespace), **limit
+            found = self.client.create(
+                lambda **limit: self._kfp.experiments.experiment_service_create_experiment(
+                    V2beta1Experiment(display_name=name, namespace=self.client.namespace), **limit
                 ),
                 find,
             )
@@ -151,7 +151,7 @@ class Cluster:
 
     # Runs
 
-    def start(self, experiment: str, name: str, work: Work, about: str = "") -> Any:
+    def start(self, experiment: str, name: str, spec: RunSpec, about: str = "") -> Any:
         """Start a run; returns it. Starts one and not two where an answer is lost."""
         description = _described(about)
 
@@ -163,15 +163,15 @@ class Cluster:
             experiment_id=experiment,
             display_name=name,
             description=description,
-            **work.fields(),
+            **spec.fields(),
         )
-        return self.server.create(
-            lambda **limit: self._api.runs.run_service_create_run(run, **limit), find
+        return self.client.create(
+            lambda **limit: self._kfp.runs.run_service_create_run(run, **limit), find
         )
 
     def run(self, run_id: str) -> Any:
         """A run by its id. Raises InputError where there is none."""
-        return self._ask(self._api.runs.run_service_get_run, run_id)
+        return self._ask(self._kfp.runs.run_service_get_run, run_id)
 
     def runs(self, experiment: str | None, most: int) -> list[Any]:
         """The newest runs, of one experiment or of all."""
@@ -184,16 +184,16 @@ class Cluster:
 
     def cancel(self, run_id: str) -> None:
         """Stop a run; what has finished stays."""
-        self._ask(self._api.runs.run_service_terminate_run, run_id)
+        self._ask(self._kfp.runs.run_service_terminate_run, run_id)
 
     def page(self, run_id: str) -> str:
         """Address of a run's page."""
-        return f"{self.server.ui}/#/runs/details/{run_id}"
+        return f"{self.client.ui}/#/runs/details/{run_id}"
 
     def _runs(self, experiment: str | None, filter: str | None) -> Iterator[Any]:
         where = {"experiment_id": experiment} if experiment else self._namespaced()
         return self._pages(
-            self._api.runs.run_service_list_runs,
+            self._kfp.runs.run_service_list_runs,
             "runs",
             sort_by="created_at desc",
             **({"filter": filter} if filter else {}),
@@ -206,7 +206,7 @@ class Cluster:
         """Schedules, newest first; only those of a name where one is given."""
         return list(
             self._pages(
-                self._api.recurring_runs.recurring_run_service_list_recurring_runs,
+                self._kfp.recurring_runs.recurring_run_service_list_recurring_runs,
                 "recurring_runs",
                 sort_by="created_at desc",
                 **({"filter": _filter(display_name=name)} if name else {}),
@@ -214,7 +214,7 @@ class Cluster:
             )
         )
 
-    def schedule(self, experiment: str, name: str, cron: str, work: Work) -> Any:
+    def schedule(self, experiment: str, name: str, cron: str, spec: RunSpec) -> Any:
         """Make a schedule that is paused: one run at a time, and none for what was missed."""
         description = _described("audiostyle schedule")
 
@@ -225,15 +225,15 @@ class Cluster:
             experiment_id=experiment,
             display_name=name,
             description=description,
-            namespace=self.server.namespace,
+            namespace=self.client.namespace,
             trigger=V2beta1Trigger(cron_schedule=V2beta1CronSchedule(cron=cron)),
             mode="DISABLE",
             no_catchup=True,
             max_concurrency="1",
-            **work.fields(),
+            **spec.fields(),
         )
-        return self.server.create(
-            lambda **limit: self._api.recurring_runs.recurring_run_service_create_recurring_run(
+        return self.client.create(
+            lambda **limit: self._kfp.recurring_runs.recurring_run_service_create_recurring_run(
                 made, **limit
             ),
             find,
@@ -241,17 +241,17 @@ class Cluster:
 
     def enable(self, schedule_id: str) -> None:
         """Let a schedule start runs."""
-        self._ask(self._api.recurring_runs.recurring_run_service_enable_recurring_run, schedule_id)
+        self._ask(self._kfp.recurring_runs.recurring_run_service_enable_recurring_run, schedule_id)
 
     def disable(self, schedule_id: str) -> None:
         """Let a schedule start no more runs; the running one goes on."""
-        self._ask(self._api.recurring_runs.recurring_run_service_disable_recurring_run, schedule_id)
+        self._ask(self._kfp.recurring_runs.recurring_run_service_disable_recurring_run, schedule_id)
 
     def unschedule(self, schedule_id: str) -> None:
         """Delete a schedule; its runs stay."""
         try:
             self._ask(
-                self._api.recurring_runs.recurring_run_service_delete_recurring_run, schedule_id
+                self._kfp.recurring_runs.recurring_run_service_delete_recurring_run, schedule_id
             )
         except InputError:
             # An attempt whose answer got lost has done it.
@@ -261,7 +261,7 @@ class Cluster:
     # Requests
 
     def _namespaced(self) -> dict[str, Any]:
-        return {"namespace": self.server.namespace} if self.server.namespace else {}
+        return {"namespace": self.client.namespace} if self.client.namespace else {}
 
     def _pages(self, request: Any, what: str, **options: Any) -> Iterator[Any]:
         token = ""

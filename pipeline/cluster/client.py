@@ -16,7 +16,7 @@ from kfp.client.token_credentials_base import TokenCredentialsBase
 from kfp_server_api import ApiException, Configuration
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster_config import Connection
+from pipeline.cluster_config import ConnectionSettings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Token(TokenCredentialsBase):  # type: ignore[misc]
         return text
 
 
-class _Client(kfp.Client):  # type: ignore[misc]
+class _KfpClient(kfp.Client):  # type: ignore[misc]
     """kfp's client, which by itself would wait for ever for a server that hangs."""
 
     def __init__(self, limit: tuple[float, float], **options: Any) -> None:
@@ -106,15 +106,15 @@ class _Client(kfp.Client):  # type: ignore[misc]
         return health
 
 
-class Server:
-    """A server that answers. `api` is kfp.Client: its generated services take the requests.
+class Client:
+    """A server that answers. `kfp` is kfp.Client: its generated services take the requests.
 
     kfp.Client's own methods print, and wait without end; so what is asked goes through `ask`.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ConnectionSettings,
         patience: Patience | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
@@ -129,9 +129,9 @@ class Server:
         self.connection = connection
         self.patience = patience or Patience()
         self._token = Token(connection.token_file, environment)
-        self.api = self.ask(self._connect, timeout=False)
-        health = self.ask(self.api.get_kfp_healthz, timeout=False)
-        namespace = connection.namespace or self.api.get_user_namespace() or ""
+        self.kfp = self.ask(self._connect, timeout=False)
+        health = self.ask(self.kfp.get_kfp_healthz, timeout=False)
+        namespace = connection.namespace or self.kfp.get_user_namespace() or ""
         # A server with one user refuses to be asked about a namespace.
         self.namespace: str | None = namespace if health.multi_user else None
         self.pods = namespace or "kubeflow"  # where pods run
@@ -221,10 +221,10 @@ class Server:
                     " the API's address, and not that of a page to log in?"
                 ) from None
 
-    def _connect(self) -> _Client:
+    def _connect(self) -> _KfpClient:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _Client(
+            return _KfpClient(
                 (self.patience.connect, self.patience.read),
                 host=self.connection.host,
                 namespace=self.connection.namespace or "kubeflow",

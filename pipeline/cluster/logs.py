@@ -11,21 +11,21 @@ from urllib.parse import urlencode
 import urllib3
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster.client import Server
+from pipeline.cluster.client import Client
 
 
-def lines(server: Server, run_id: str, pod: str) -> Iterator[str]:
+def lines(client: Client, run_id: str, pod: str) -> Iterator[str]:
     """The lines of a pod, as they come. Raises InputError where the server has none."""
-    query = urlencode({"podname": pod, "runid": run_id, "podnamespace": server.pods})
+    query = urlencode({"podname": pod, "runid": run_id, "podnamespace": client.pods})
     pool = urllib3.PoolManager(
-        retries=False, cert_reqs="CERT_REQUIRED", ca_certs=server.connection.ca_file or None
+        retries=False, cert_reqs="CERT_REQUIRED", ca_certs=client.connection.ca_file or None
     )
-    timeout = urllib3.Timeout(connect=server.patience.connect, read=server.patience.read)
+    timeout = urllib3.Timeout(connect=client.patience.connect, read=client.patience.read)
     try:
         answer = pool.request(
             "GET",
-            f"{server.ui}/k8s/pod/logs?{query}",
-            headers=server.headers,
+            f"{client.ui}/k8s/pod/logs?{query}",
+            headers=client.headers,
             timeout=timeout,
             preload_content=False,
         )
@@ -33,8 +33,8 @@ def lines(server: Server, run_id: str, pod: str) -> Iterator[str]:
             told = " ".join(answer.read(500).decode(errors="replace").split())
             told = "a page" if told.startswith("<") else f"{answer.status} {told}"
             raise InputError(
-                f"logs: {server.ui} answers {told}; the pod may be gone, or --ui is not the web"
-                f" interface. Try `kubectl logs {pod} --namespace {server.pods} --container main`"
+                f"logs: {client.ui} answers {told}; the pod may be gone, or --ui is not the web"
+                f" interface. Try `kubectl logs {pod} --namespace {client.pods} --container main`"
             )
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         rest = ""
@@ -45,5 +45,5 @@ def lines(server: Server, run_id: str, pod: str) -> Iterator[str]:
             yield rest
     except urllib3.exceptions.HTTPError as error:
         raise AudiostyleError(
-            f"logs: {server.ui} cannot be asked ({type(error).__name__})"
+            f"logs: {client.ui} cannot be asked ({type(error).__name__})"
         ) from None

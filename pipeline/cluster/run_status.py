@@ -9,8 +9,8 @@ from typing import Any
 
 from audiostyle.errors import AudiostyleError
 from audiostyle.store import open_store
-from pipeline.cluster.api import Cluster
-from pipeline.cluster.client import Server
+from pipeline.cluster.api import Api
+from pipeline.cluster.client import Client
 from pipeline.cluster.logs import lines
 
 DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
@@ -85,7 +85,7 @@ def _error(detail: Any) -> str:
 
 
 def changes(
-    cluster: Cluster,
+    api: Api,
     run_id: str,
     *,
     every: float = 5.0,
@@ -97,7 +97,7 @@ def changes(
     """
     seen: dict[str, str] = {}
     while True:
-        run = cluster.run(run_id)
+        run = api.run(run_id)
         states = {task.id: (task.name, task.state) for task in tasks(run)}
         for key, (name, state) in states.items():
             if seen.get(key) != state:
@@ -112,7 +112,7 @@ def changes(
         sleep(every)
 
 
-def failure(run: Any, server: Server) -> str:
+def failure(run: Any, client: Client) -> str:
     """What failed, in one line: the first failed task and its error, or the run's own.
 
     Servers up to 2.17 tell that a task failed and not why, so its last line that begins with
@@ -123,14 +123,14 @@ def failure(run: Any, server: Server) -> str:
     first = next((task for task in failed if task.error), failed[0] if failed else None)
     if first is None:
         return own or f"the run is {(run.state or '').lower()}"
-    error = first.error or _last_error(server, run.run_id, first) or own or "failed"
+    error = first.error or _last_error(client, run.run_id, first) or own or "failed"
     return f"{first.name}: {error}"
 
 
-def _last_error(server: Server, run_id: str, task: Task) -> str:
+def _last_error(client: Client, run_id: str, task: Task) -> str:
     found = ""
     try:
-        for line in lines(server, run_id, task.pod):
+        for line in lines(client, run_id, task.pod):
             if line.startswith("error: "):
                 found = line.removeprefix("error: ")
     except AudiostyleError:

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster.api import ACTIVE, Cluster, Work
+from pipeline.cluster.api import ACTIVE, Api, RunSpec
 
 ENABLED = "ENABLED"
 # A field of robfig/cron: lowest, highest, names. https://pkg.go.dev/github.com/robfig/cron
@@ -69,42 +69,42 @@ def _check(part: str, name: str, low: int, high: int, words: tuple[str, ...], te
         raise InputError(f"cron: {part!r} is no {name}, {low} to {high} (in {text!r})")
 
 
-def put(cluster: Cluster, experiment: str, name: str, when: str, work: Work) -> tuple[Any, str]:
+def put(api: Api, experiment: str, name: str, when: str, spec: RunSpec) -> tuple[Any, str]:
     """Let the schedule of a name be this; returns it and what was done.
 
     What was done: created, updated or unchanged. One that is paused stays paused.
     """
-    before = cluster.schedules(name)
+    before = api.schedules(name)
     enabled = [s for s in before if s.status == ENABLED]
     # One that is paused was paused by someone. Two that are, were left by a change cut short.
     on = bool(enabled) or len(before) != 1
-    same = [s for s in before if _is(s, experiment, when, work)]
+    same = [s for s in before if _is(s, experiment, when, spec)]
     kept = next((s for s in same if s in enabled), same[0] if same else None)
-    made = kept or cluster.schedule(experiment, name, when, work)
+    made = kept or api.schedule(experiment, name, when, spec)
     others = [s for s in before if s is not made]
     if on and made not in enabled:
-        _swap(cluster, made, enabled)
-    _delete(cluster, others)
+        _swap(api, made, enabled)
+    _delete(api, others)
     if not before:
         return made, "created"
     return made, "unchanged" if before == [made] else "updated"
 
 
-def _swap(cluster: Cluster, new: Any, old: list[Any]) -> None:
+def _swap(api: Api, new: Any, old: list[Any]) -> None:
     """Enable one instead of others; all as it was where that fails."""
     paused = []
     try:
         for schedule in old:
             paused.append(schedule)
-            cluster.disable(schedule.recurring_run_id)
-        cluster.enable(new.recurring_run_id)
+            api.disable(schedule.recurring_run_id)
+        api.enable(new.recurring_run_id)
     except (AudiostyleError, KeyboardInterrupt) as error:
         try:
-            cluster.disable(new.recurring_run_id)
+            api.disable(new.recurring_run_id)
             # One is enough: more would be two again.
             for schedule in paused[:1]:
-                cluster.enable(schedule.recurring_run_id)
-            cluster.unschedule(new.recurring_run_id)
+                api.enable(schedule.recurring_run_id)
+            api.unschedule(new.recurring_run_id)
         except AudiostyleError as second:
             raise AudiostyleError(
                 f"schedule {new.display_name}: may be paused now ({second}); see `audiostyle"
@@ -113,75 +113,75 @@ def _swap(cluster: Cluster, new: Any, old: list[Any]) -> None:
         raise
 
 
-def _delete(cluster: Cluster, schedules: list[Any]) -> None:
+def _delete(api: Api, schedules: list[Any]) -> None:
     for schedule in schedules:
-        cluster.unschedule(schedule.recurring_run_id)
+        api.unschedule(schedule.recurring_run_id)
 
 
-def _is(found: Any, experiment: str, when: str, work: Work) -> bool:
+def _is(found: Any, experiment: str, when: str, spec: RunSpec) -> bool:
     trigger = found.trigger.cron_schedule if found.trigger else None
     return (
         found.experiment_id == experiment
         and (trigger.cron if trigger else None) == when
         and found.no_catchup is True
         and str(found.max_concurrency) == "1"
-        and Work.of(found) == work
+        and RunSpec.of(found) == spec
     )
 
 
-def named(cluster: Cluster, name: str) -> Any:
+def named(api: Api, name: str) -> Any:
     """The schedule of a name: the enabled one, or the newest. Raises InputError for none."""
-    found = cluster.schedules(name)
+    found = api.schedules(name)
     if not found:
         raise InputError(f"schedule: there is no {name!r}; `audiostyle schedule list` shows all")
     return next((s for s in found if s.status == ENABLED), found[0])
 
 
-def pause(cluster: Cluster, name: str) -> None:
+def pause(api: Api, name: str) -> None:
     """Let it start no more runs; all of the name, so that none is left."""
-    named(cluster, name)
-    for schedule in cluster.schedules(name):
+    named(api, name)
+    for schedule in api.schedules(name):
         if schedule.status == ENABLED:
-            cluster.disable(schedule.recurring_run_id)
+            api.disable(schedule.recurring_run_id)
 
 
-def resume(cluster: Cluster, name: str) -> None:
+def resume(api: Api, name: str) -> None:
     """Let it start runs again: one of the name."""
-    found = named(cluster, name)
+    found = named(api, name)
     if found.status != ENABLED:
-        cluster.enable(found.recurring_run_id)
+        api.enable(found.recurring_run_id)
 
 
-def delete(cluster: Cluster, name: str) -> None:
+def delete(api: Api, name: str) -> None:
     """Delete all of the name; their runs stay."""
-    named(cluster, name)
-    _delete(cluster, cluster.schedules(name))
+    named(api, name)
+    _delete(api, api.schedules(name))
 
 
-def recent(cluster: Cluster, name: str, most: int = 10) -> list[Any]:
+def recent(api: Api, name: str, most: int = 10) -> list[Any]:
     """The newest runs that the schedule started, or that were started for it, newest first."""
-    ids = {s.recurring_run_id for s in cluster.schedules(name)}
-    experiment = named(cluster, name).experiment_id
+    ids = {s.recurring_run_id for s in api.schedules(name)}
+    experiment = named(api, name).experiment_id
     return [
         run
-        for run in cluster.runs(experiment, 100)
+        for run in api.runs(experiment, 100)
         if run.recurring_run_id in ids or (run.description or "").startswith(_marker(name))
     ][:most]
 
 
-def run_now(cluster: Cluster, name: str, run_name: str, *, force: bool = False) -> Any:
+def run_now(api: Api, name: str, run_name: str, *, force: bool = False) -> Any:
     """Start what the schedule would, now; paused or not.
 
     force: also while another of its runs is active. Raises InputError without it.
     """
-    found = named(cluster, name)
-    active = [run for run in recent(cluster, name) if run.state in ACTIVE]
+    found = named(api, name)
+    active = [run for run in recent(api, name) if run.state in ACTIVE]
     if active and not force:
         raise InputError(
             f"schedule {name}: {active[0].display_name} ({active[0].run_id}) is active, and there"
             " is one run at a time; wait, cancel it, or give --force"
         )
-    return cluster.start(found.experiment_id, run_name, Work.of(found), _marker(name))
+    return api.start(found.experiment_id, run_name, RunSpec.of(found), _marker(name))
 
 
 def _marker(name: str) -> str:

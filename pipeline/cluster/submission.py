@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
-class Job:
+class Submission:
     """A pipeline, its arguments, and the stages whose images it runs."""
 
     pipeline: Any
@@ -68,7 +68,7 @@ def compiled(pipeline: Any, path: Path) -> None:
         compiler.Compiler().compile(pipeline, str(path))
 
 
-def training_job(
+def training_submission(
     chosen: Settings,
     *,
     data: str,
@@ -78,9 +78,9 @@ def training_job(
     cache: str = "",
     checkpoints: str = "",
     if_changed: bool = False,
-) -> Job:
+) -> Submission:
     """Train on a data set and register. Raises InputError naming the argument."""
-    return Job(
+    return Submission(
         training.build(cluster=chosen.cluster, data_known=bool(data_version)),
         {
             **_data(chosen, data, data_version, mirror, tracking_uri, cache, checkpoints),
@@ -91,7 +91,7 @@ def training_job(
     )
 
 
-def end_to_end_job(
+def end_to_end_submission(
     chosen: Settings,
     *,
     data: str,
@@ -103,10 +103,10 @@ def end_to_end_job(
     cache: str = "",
     checkpoints: str = "",
     work: str = "",
-) -> Job:
+) -> Submission:
     """Train, register, stylise. Raises InputError naming the argument."""
     _check_pairs(chosen, pairs, work)
-    return Job(
+    return Submission(
         end_to_end.build(
             cluster=chosen.cluster,
             data_known=bool(data_version),
@@ -123,7 +123,7 @@ def end_to_end_job(
     )
 
 
-def stylization_job(
+def stylization_submission(
     chosen: Settings,
     *,
     pairs: str,
@@ -133,14 +133,14 @@ def stylization_job(
     shards: int = 1,
     parallelism: int = 4,
     work: str = "",
-) -> Job:
+) -> Submission:
     """Stylise with a registered classifier. Raises InputError naming the argument."""
     _check_pairs(chosen, pairs, work)
     _check_model(model)
     local = Path(pairs)
     if local.is_file() and shards > (rows := len(read_pairs(local))):
         raise InputError(f"shards: {pairs} has {rows} rows, too few for {shards} tasks")
-    return Job(
+    return Submission(
         stylization.build(
             cluster=chosen.cluster,
             pairs_known=bool(pairs_version),
@@ -160,7 +160,7 @@ def stylization_job(
     )
 
 
-def bulk_job(
+def bulk_submission(
     chosen: Settings,
     *,
     manifest: str,
@@ -171,7 +171,7 @@ def bulk_job(
     shards: int = 1,
     parallelism: int = 4,
     work: str = "",
-) -> Job:
+) -> Submission:
     """A bulk job. how: fields of BulkConfig. Raises InputError naming the argument."""
     if manifest.rpartition(".")[2].lower() not in FORMATS:
         raise InputError(f"manifest: must end in .csv, .jsonl, .yaml or .yml (got {manifest!r})")
@@ -190,7 +190,7 @@ def bulk_job(
     given = chosen.cluster.task("bulk")
     workers = max(1, int(_cores(given.cpu_limit or given.cpu)))
     config = BulkConfig.parse({"workers": workers, **how}, "options")
-    return Job(
+    return Submission(
         bulk_stylization.build(
             cluster=chosen.cluster, pinned=_pinned(model), shards=shards, parallelism=parallelism
         ),
@@ -208,11 +208,11 @@ def bulk_job(
 
 
 # What each kind of run is made by.
-MAKING: dict[str, Callable[..., Job]] = {
-    "train": training_job,
-    "run": end_to_end_job,
-    "stylization": stylization_job,
-    "bulk": bulk_job,
+BUILDERS: dict[str, Callable[..., Submission]] = {
+    "train": training_submission,
+    "run": end_to_end_submission,
+    "stylization": stylization_submission,
+    "bulk": bulk_submission,
 }
 
 

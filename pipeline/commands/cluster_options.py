@@ -9,7 +9,7 @@ import click
 from pipeline.commands.options import with_options
 
 if TYPE_CHECKING:
-    from pipeline.cluster.api import Cluster
+    from pipeline.cluster.api import Api
     from pipeline.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,18 +79,18 @@ def chosen(options: dict[str, Any]) -> "Settings":
     An option wins over its environment variable, which wins over the file.
     """
     from pipeline import settings
-    from pipeline.cluster_config import Connection
+    from pipeline.cluster_config import ConnectionSettings
 
     read = settings.load(options.pop("config"))
     told = {name: value for name in _CONNECTION if (value := options.pop(name))}
-    connection = Connection.parse({**read.cluster.connection.plain(), **told}, "options")
+    connection = ConnectionSettings.parse({**read.cluster.connection.plain(), **told}, "options")
     cluster = read.cluster.model_copy(update={"connection": connection})
     return read.model_copy(update={"cluster": cluster})
 
 
-def opened(settings: "Settings") -> "Cluster":
+def opened(settings: "Settings") -> "Api":
     """The cluster of the settings, found to answer."""
-    from pipeline.cluster.api import Cluster
-    from pipeline.cluster.client import Server
+    from pipeline.cluster.api import Api
+    from pipeline.cluster.client import Client
 
-    return Cluster(Server(settings.cluster.connection))
+    return Api(Client(settings.cluster.connection))

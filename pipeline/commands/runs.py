@@ -22,12 +22,12 @@ def runs() -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 def list_(experiment: str | None, limit: int, **options: Any) -> None:
     """List the newest runs."""
-    cluster = opened(chosen(options))
-    number = cluster.experiment(experiment, make=False) if experiment else None
+    api = opened(chosen(options))
+    number = api.experiment(experiment, make=False) if experiment else None
     if experiment and number is None:
         raise InputError(f"experiment: there is no {experiment!r}")
     rows = [("run", "state", "created", "name")]
-    for run in cluster.runs(number, limit):
+    for run in api.runs(number, limit):
         rows.append((run.run_id, _word(run.state), when(run.created_at), run.display_name or ""))
     table(rows)
 
@@ -39,25 +39,25 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
 def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     """Show a run: its tasks, parameters and page."""
     from pipeline.cluster import run_status
-    from pipeline.cluster.api import Work
+    from pipeline.cluster.api import RunSpec
 
     settings = chosen(options)
-    cluster = opened(settings)
-    run = cluster.run(run_id)
-    work = Work.of(run)
+    api = opened(settings)
+    run = api.run(run_id)
+    spec = RunSpec.of(run)
     click.echo(f"name     {run.display_name}\nstate    {_word(run.state)}")
     click.echo(f"created  {when(run.created_at)}")
     if run.finished_at and run.state in run_status.DONE:
         click.echo(f"ended    {when(run.finished_at)}")
-    click.echo(f"version  {work.version_id}\npage     {cluster.page(run_id)}")
+    click.echo(f"version  {spec.version_id}\npage     {api.page(run_id)}")
     if run.state == "FAILED":
-        click.echo(f"error    {run_status.failure(run, cluster.server)}")
-    for key, value in sorted(work.parameters.items()):
+        click.echo(f"error    {run_status.failure(run, api.client)}")
+    for key, value in sorted(spec.parameters.items()):
         click.echo(f"  {key}: {value}")
     found = run_status.tasks(run)
     table([("task", "state", "started"), *((t.name, _word(t.state), when(t.start)) for t in found)])
     if wait:
-        follow(cluster, run_id, cluster.pipeline_name(work.pipeline_id), work.pipeline_root, poll)
+        follow(api, run_id, api.pipeline_name(spec.pipeline_id), spec.pipeline_root, poll)
 
 
 @runs.command()
@@ -74,8 +74,8 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     from pipeline.cluster import run_status
     from pipeline.cluster.logs import lines
 
-    cluster = opened(chosen(options))
-    run = cluster.run(run_id)
+    api = opened(chosen(options))
+    run = api.run(run_id)
     found = [t for t in run_status.tasks(run) if t.pod and (task is None or t.name == task)]
     if not found:
         names = ", ".join(dict.fromkeys(t.name for t in run_status.tasks(run))) or "none yet"
@@ -84,7 +84,7 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     # A name stands for several pods where the run is in shards.
     for one in found if task else (failed or found)[-1:]:
         click.echo(f"{one.name}, pod {one.pod}", err=True)
-        for text in lines(cluster.server, run_id, one.pod):
+        for text in lines(api.client, run_id, one.pod):
             click.echo(text)
 
 
@@ -93,9 +93,9 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
 @connected
 def cancel(run_id: str, **options: Any) -> None:
     """Stop a run; what has finished stays."""
-    cluster = opened(chosen(options))
-    cluster.cancel(run_id)
-    click.echo(f"cancelling {run_id}: {cluster.page(run_id)}")
+    api = opened(chosen(options))
+    api.cancel(run_id)
+    click.echo(f"cancelling {run_id}: {api.page(run_id)}")
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> None:

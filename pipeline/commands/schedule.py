@@ -37,16 +37,16 @@ def schedule() -> None:
 def create(name: str, cron: str, always: bool, **given: Any) -> None:
     """Make the schedule NAME, or change it."""
     from pipeline.cluster import schedules
-    from pipeline.cluster.submission import training_job
+    from pipeline.cluster.submission import training_submission
 
     moment = schedules.cron(cron)
     if not name.strip() or len(name) > 100:
         raise InputError(f"name: must have 1 to 100 characters (got {name!r})")
-    settings, job = prepared(training_job, {**given, "if_changed": not always})
-    cluster = opened(settings)
-    work = uploaded(cluster, settings, job)
-    experiment = str(cluster.experiment(settings.cluster.experiment))
-    made, done = schedules.put(cluster, experiment, name, moment, work)
+    settings, submission = prepared(training_submission, {**given, "if_changed": not always})
+    api = opened(settings)
+    spec = uploaded(api, settings, submission)
+    experiment = str(api.experiment(settings.cluster.experiment))
+    made, done = schedules.put(api, experiment, name, moment, spec)
     click.echo(f"Schedule  {name}, {made.recurring_run_id}: {done}")
 
 
@@ -54,9 +54,9 @@ def create(name: str, cron: str, always: bool, **given: Any) -> None:
 @connected
 def list_(**given: Any) -> None:
     """List the schedules."""
-    cluster = opened(chosen(given))
+    api = opened(chosen(given))
     rows = [("name", "status", "cron", "schedule")]
-    for found in cluster.schedules():
+    for found in api.schedules():
         rows.append((found.display_name, _status(found), _cron(found), found.recurring_run_id))
     table(rows)
 
@@ -67,23 +67,23 @@ def list_(**given: Any) -> None:
 def show(name: str, **given: Any) -> None:
     """Show a schedule, its parameters and its last runs."""
     from pipeline.cluster import schedules
-    from pipeline.cluster.api import Work
+    from pipeline.cluster.api import RunSpec
 
-    cluster = opened(chosen(given))
-    found = schedules.named(cluster, name)
-    work = Work.of(found)
+    api = opened(chosen(given))
+    found = schedules.named(api, name)
+    spec = RunSpec.of(found)
     click.echo(
         f"name     {name}\nstatus   {_status(found)}\ncron     {_cron(found)}\n"
-        f"id       {found.recurring_run_id}\nversion  {work.version_id}"
+        f"id       {found.recurring_run_id}\nversion  {spec.version_id}"
     )
-    for key, value in sorted(work.parameters.items()):
+    for key, value in sorted(spec.parameters.items()):
         click.echo(f"  {key}: {value}")
     table(
         [
             ("run", "state", "created"),
             *(
                 (run.run_id, (run.state or "").lower(), when(run.created_at))
-                for run in schedules.recent(cluster, name)
+                for run in schedules.recent(api, name)
             ),
         ]
     )
@@ -130,11 +130,11 @@ def delete(name: str, **given: Any) -> None:
 def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> None:
     """Start what it would, now."""
     from pipeline.cluster import schedules
-    from pipeline.cluster.api import Work
+    from pipeline.cluster.api import RunSpec
 
-    cluster = opened(chosen(given))
-    run = schedules.run_now(cluster, name, stamped(name), force=force)
-    started(cluster, run, Work.of(run), poll if wait else None)
+    api = opened(chosen(given))
+    run = schedules.run_now(api, name, stamped(name), force=force)
+    started(api, run, RunSpec.of(run), poll if wait else None)
 
 
 def _status(found: Any) -> str:

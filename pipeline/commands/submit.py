@@ -17,8 +17,8 @@ from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
 
 if TYPE_CHECKING:
-    from pipeline.cluster.api import Cluster, Work
-    from pipeline.cluster.submission import Job
+    from pipeline.cluster.api import Api, RunSpec
+    from pipeline.cluster.submission import Submission
     from pipeline.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -180,8 +180,10 @@ def run(**given: Any) -> None:
     _submit("run", given)
 
 
-def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settings", "Job"]:
-    """Settings and job from a command's options, checked; nothing has been sent yet.
+def prepared(
+    make: Callable[..., "Submission"], given: dict[str, Any]
+) -> tuple["Settings", "Submission"]:
+    """Settings and submission from a command's options, checked; nothing has been sent yet.
 
     Takes the options of `connected` and PLACE out of `given`; the rest are the job's.
     """
@@ -199,9 +201,9 @@ def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settin
     )
     settings = settings.model_copy(update={"cluster": cluster})
     allow = given.pop("allow_tags")
-    job = make(settings, **given)
-    job.check()
-    if mutable := job.mutable_images():
+    submission = make(settings, **given)
+    submission.check()
+    if mutable := submission.mutable_images():
         text = f"{', '.join(mutable)}: named by tag, and kfp's cache would take old results for new"
         if not allow:
             raise InputError(
@@ -209,20 +211,20 @@ def prepared(make: Callable[..., "Job"], given: dict[str, Any]) -> tuple["Settin
                 " deploy/images.lock.yaml, or give --allow-tags"
             )
         click.echo(f"warning: images {text}", err=True)
-    return settings, job
+    return settings, submission
 
 
-def uploaded(cluster: "Cluster", settings: "Settings", job: "Job") -> "Work":
+def uploaded(api: "Api", settings: "Settings", submission: "Submission") -> "RunSpec":
     """The job as a version of its pipeline on the cluster; uploaded unless it is there."""
-    from pipeline.cluster.api import Work
+    from pipeline.cluster.api import RunSpec
 
-    with job.package() as package:
-        pipeline, version, new = cluster.version(package, job.name)
-    click.echo(f"Pipeline  {job.name}, version {version}{' (uploaded)' if new else ''}")
-    return Work(
+    with submission.package() as package:
+        pipeline, version, new = api.version(package, submission.name)
+    click.echo(f"Pipeline  {submission.name}, version {version}{' (uploaded)' if new else ''}")
+    return RunSpec(
         pipeline,
         version,
-        job.arguments,
+        submission.arguments,
         settings.cluster.pipeline_root,
         settings.cluster.service_account,
     )
@@ -233,29 +235,27 @@ def stamped(name: str) -> str:
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
 
 
-def started(
-    cluster: "Cluster", run: Any, work: "Work", poll: float | None, pipeline: str = ""
-) -> None:
+def started(api: "Api", run: Any, spec: "RunSpec", poll: float | None, pipeline: str = "") -> None:
     """Tell of a run that was started, and follow it where there is a time between two looks.
 
     pipeline: its name, where it is known; else the server is asked.
     """
     click.echo(f"Run       {run.display_name}, {run.run_id}")
     if poll is None:
-        click.echo(f"Page      {cluster.page(run.run_id)}")
+        click.echo(f"Page      {api.page(run.run_id)}")
         return
-    name = pipeline or cluster.pipeline_name(work.pipeline_id)
-    follow(cluster, run.run_id, name, work.pipeline_root, poll)
+    name = pipeline or api.pipeline_name(spec.pipeline_id)
+    follow(api, run.run_id, name, spec.pipeline_root, poll)
 
 
-def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: float) -> None:
+def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> None:
     """Show a run's changes until it has ended; exits with 1 where it did not succeed."""
     from pipeline.cluster import run_status
 
-    page = cluster.page(run_id)
+    page = api.page(run_id)
     run: Any = None
     try:
-        for name, state, seen in run_status.changes(cluster, run_id, every=poll):
+        for name, state, seen in run_status.changes(api, run_id, every=poll):
             now = time.strftime("%H:%M:%S")
             click.echo(f"{now}  {name or 'run':20}  {state.capitalize()}")
             run = seen
@@ -268,22 +268,22 @@ def follow(cluster: "Cluster", run_id: str, pipeline: str, root: str, poll: floa
         _outputs(run, pipeline, root)
         click.echo(f"Page      {page}")
         return
-    click.echo(f"Failed    {run_status.failure(run, cluster.server)}\nPage      {page}", err=True)
+    click.echo(f"Failed    {run_status.failure(run, api.client)}\nPage      {page}", err=True)
     click.echo(f"Lines     audiostyle runs logs {run_id}", err=True)
     sys.exit(1)
 
 
 def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
-    from pipeline.cluster import submission
+    from pipeline.cluster.submission import BUILDERS
 
-    make = submission.MAKING[job or command]
+    make = BUILDERS[job or command]
     name, wait, poll = given.pop("name"), given.pop("wait"), given.pop("poll")
     settings, made = prepared(make, given)
-    cluster = opened(settings)
-    work = uploaded(cluster, settings, made)
-    experiment = cluster.experiment(settings.cluster.experiment)
-    run = cluster.start(str(experiment), name or stamped(command), work)
-    started(cluster, run, work, poll if wait else None, made.name)
+    api = opened(settings)
+    spec = uploaded(api, settings, made)
+    experiment = api.experiment(settings.cluster.experiment)
+    run = api.start(str(experiment), name or stamped(command), spec)
+    started(api, run, spec, poll if wait else None, made.name)
 
 
 def _outputs(run: Any, pipeline: str, root: str) -> None:

@@ -9,7 +9,7 @@ from components.train.component import fetch
 from pipeline import images
 from pipeline.bulk.component import bulk, join
 from pipeline.cluster_config import ClusterConfig
-from pipeline.definitions.task_settings import Place
+from pipeline.definitions.task_settings import TaskSettings
 
 
 def build(
@@ -26,12 +26,12 @@ def build(
     those of `audiostyle stylize --manifest`, in reconstruct's image, which has what both need.
     cluster, pinned, shards, parallelism: as of `stylization.build`.
     """
-    place = Place(image, cluster)
+    settings = TaskSettings(image, cluster)
 
     @dsl.pipeline(
         name="audiostyle-bulk-stylization",
         description="Stylise every row of a manifest exactly once, with a registered classifier.",
-        pipeline_config=place.pipeline_config(),
+        pipeline_config=settings.pipeline_config(),
     )
     def bulk_stylization(
         manifest: str,
@@ -43,7 +43,9 @@ def build(
         reconstruct_config: dict = {},  # noqa: B006
         bulk_config: dict = {},  # noqa: B006
     ) -> None:
-        fetched = place(fetch(model=model, tracking_uri=tracking_uri), "train", cached=pinned)
+        fetched = settings.apply(
+            fetch(model=model, tracking_uri=tracking_uri), "train", cached=pinned
+        )
         job = {
             "classifier": fetched.outputs["classifier"],
             "manifest": manifest,
@@ -55,13 +57,13 @@ def build(
 
         def worked(**shard: Any) -> Any:
             # Never from kfp's cache: what is done is for the place of the results to say.
-            return place(bulk(**job, work=work, **shard), "reconstruct", cached=False)
+            return settings.apply(bulk(**job, work=work, **shard), "reconstruct", cached=False)
 
         if shards == 1:
             done = worked()
         else:
             with dsl.ParallelFor(list(range(shards)), name="shards", parallelism=parallelism) as n:
                 done = worked(shard=n, shards=shards)
-        place(join(**job).after(done), "reconstruct", cached=False)
+        settings.apply(join(**job).after(done), "reconstruct", cached=False)
 
     return bulk_stylization

@@ -8,7 +8,7 @@ from kfp import dsl
 from components.preprocess.component import preprocess
 from components.train.component import cross_validate
 from pipeline import images
-from pipeline.definitions.task_settings import Place
+from pipeline.definitions.task_settings import TaskSettings
 
 
 class Outputs(NamedTuple):
@@ -20,7 +20,7 @@ class Outputs(NamedTuple):
 
 def build(image: Callable[[str], str] = images.of) -> Any:
     """The pipeline, with each stage in the image that `image` names."""
-    place = Place(image)
+    settings = TaskSettings(image)
 
     @dsl.pipeline(
         name="audiostyle-cross-validation",
@@ -34,11 +34,11 @@ def build(image: Callable[[str], str] = images.of) -> Any:
         checkpoints: str = "",
         train_config: dict = {},  # noqa: B006
     ) -> Outputs:
-        prepared = place(
+        prepared = settings.apply(
             preprocess(data=data, config=preprocess_config, data_version=data_version),
             "preprocess",
         )
-        made = place(
+        made = settings.apply(
             cross_validate(
                 spectrograms=prepared.outputs["spectrograms"],
                 config=train_config,

@@ -8,7 +8,7 @@ from kfp import dsl
 from pipeline import images
 from pipeline.cluster_config import ClusterConfig
 from pipeline.definitions import steps
-from pipeline.definitions.task_settings import Place
+from pipeline.definitions.task_settings import TaskSettings
 
 
 class Outputs(NamedTuple):
@@ -35,12 +35,12 @@ def build(
     parameters `…_version` will say when the data and the pairs change; what is not known is not
     taken from kfp's cache.
     """
-    place = Place(image, cluster)
+    settings = TaskSettings(image, cluster)
 
     @dsl.pipeline(
         name="audiostyle-end-to-end",
         description="Train a classifier on a data set, register it, stylise pairs with it.",
-        pipeline_config=place.pipeline_config(),
+        pipeline_config=settings.pipeline_config(),
     )
     def end_to_end(
         data: str,
@@ -59,10 +59,10 @@ def build(
         reconstruct_config: dict = {},  # noqa: B006
     ) -> Outputs:
         spectrograms = steps.prepared(
-            place, data, preprocess_config, data_version, mirror, cache, cached=data_known
+            settings, data, preprocess_config, data_version, mirror, cache, cached=data_known
         ).outputs["spectrograms"]
         trained, registered = steps.trained(
-            place, spectrograms, tracking_uri, checkpoints, train_config, gate_config
+            settings, spectrograms, tracking_uri, checkpoints, train_config, gate_config
         )
         stylizing = {
             "pairs": pairs,
@@ -72,7 +72,7 @@ def build(
             "work": work,
         }
         stylized, audio = steps.transferred(
-            place,
+            settings,
             trained.outputs["classifier"],
             stylizing,
             {"config": reconstruct_config, "registration": registered.outputs["registration"]},

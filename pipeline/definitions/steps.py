@@ -8,17 +8,24 @@ from components.preprocess.component import preprocess
 from components.reconstruct.component import reconstruct
 from components.stylize.component import stylize
 from components.train.component import register, train
-from pipeline.definitions.task_settings import Place
+from pipeline.definitions.task_settings import TaskSettings
 
 
 def prepared(
-    place: Place, data: Any, config: Any, version: Any, mirror: Any, cache: Any, *, cached: bool
+    settings: TaskSettings,
+    data: Any,
+    config: Any,
+    version: Any,
+    mirror: Any,
+    cache: Any,
+    *,
+    cached: bool,
 ) -> Any:
     """Data set in, spectrogram set out.
 
     cached: whether `version` changes when the data does; kfp cannot see it otherwise.
     """
-    return place(
+    return settings.apply(
         preprocess(data=data, config=config, data_version=version, mirror=mirror, cache=cache),
         "preprocess",
         cached=cached,
@@ -26,7 +33,7 @@ def prepared(
 
 
 def trained(
-    place: Place,
+    settings: TaskSettings,
     spectrograms: Any,
     tracking_uri: Any,
     checkpoints: Any,
@@ -34,17 +41,17 @@ def trained(
     gate_config: Any,
 ) -> tuple[Any, Any]:
     """Spectrogram set in; the training's and the registration's tasks."""
-    training = place(
+    training = settings.apply(
         train(
             spectrograms=spectrograms,
             config=train_config,
             checkpoints=checkpoints,
-            image=place.image("train"),
+            image=settings.image("train"),
         ),
         "train",
     )
     # Never from the cache: what counts is whether the registry has it, and the task asks.
-    registration = place(
+    registration = settings.apply(
         register(
             spectrograms=spectrograms,
             classifier=training.outputs["classifier"],
@@ -59,7 +66,7 @@ def trained(
 
 
 def transferred(
-    place: Place,
+    settings: TaskSettings,
     classifier: Any,
     stylizing: dict[str, Any],
     making: dict[str, Any],
@@ -72,8 +79,8 @@ def transferred(
     stylizing, making: further arguments of the one and of the other.
     cached: whether `pairs_version` changes when the recordings do.
     """
-    stylized = place(stylize(classifier=classifier, **stylizing), "stylize", cached=cached)
-    audio = place(
+    stylized = settings.apply(stylize(classifier=classifier, **stylizing), "stylize", cached=cached)
+    audio = settings.apply(
         reconstruct(stylized=stylized.outputs["stylized"], classifier=classifier, **making),
         "reconstruct",
     )

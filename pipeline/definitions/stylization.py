@@ -9,7 +9,7 @@ from components.train.component import fetch
 from pipeline import images
 from pipeline.cluster_config import ClusterConfig
 from pipeline.definitions import steps
-from pipeline.definitions.task_settings import Place
+from pipeline.definitions.task_settings import TaskSettings
 
 
 def build(
@@ -29,12 +29,12 @@ def build(
     shards: among how many tasks the pairs are dealt; `parallelism` of them at a time at most.
     Tens are fine; every one costs a driver and two pods.
     """
-    place = Place(image, cluster)
+    settings = TaskSettings(image, cluster)
 
     @dsl.pipeline(
         name="audiostyle-stylization",
         description="Stylise pairs of recordings with a registered classifier.",
-        pipeline_config=place.pipeline_config(),
+        pipeline_config=settings.pipeline_config(),
     )
     def stylization(
         pairs: str,
@@ -45,7 +45,9 @@ def build(
         stylize_config: dict = {},  # noqa: B006, kfp reads the default from the signature
         reconstruct_config: dict = {},  # noqa: B006
     ) -> None:
-        fetched = place(fetch(model=model, tracking_uri=tracking_uri), "train", cached=pinned)
+        fetched = settings.apply(
+            fetch(model=model, tracking_uri=tracking_uri), "train", cached=pinned
+        )
         stylizing = {
             "pairs": pairs,
             "config": stylize_config,
@@ -55,7 +57,7 @@ def build(
 
         def transferred(**shard: Any) -> None:
             steps.transferred(
-                place,
+                settings,
                 fetched.outputs["classifier"],
                 {**stylizing, **shard},
                 {"config": reconstruct_config},

@@ -11,7 +11,7 @@ from pipeline.cluster_config import ClusterConfig, TaskConfig
 
 
 @dataclass(frozen=True)
-class Place:
+class TaskSettings:
     """Puts tasks where they run.
 
     image: names the image of a stage. cluster: what Kubernetes is asked for; nothing without it,
@@ -21,7 +21,7 @@ class Place:
     image: Callable[[str], str] = images.of
     cluster: ClusterConfig | None = None
 
-    def __call__(self, task: Any, stage: str, *, cached: bool = True) -> Any:
+    def apply(self, task: Any, stage: str, *, cached: bool = True) -> Any:
         """Give the task the image of its stage and its settings; returns the task.
 
         cached: whether kfp may take its outputs from an earlier task with the same image,

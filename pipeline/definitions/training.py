@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
-from components.train.component import changed, kept
+from components.train.component import check_changes, current_champion
 from pipeline import images
 from pipeline.cluster_config import ClusterConfig
 from pipeline.definitions import steps
-from pipeline.definitions.task_settings import Place
+from pipeline.definitions.task_settings import TaskSettings
 
 
 class Outputs(NamedTuple):
@@ -29,12 +29,12 @@ def build(
     cluster: what its tasks are given on Kubernetes. data_known: whether the parameter
     `data_version` will say when the data change; if not, preprocess always looks.
     """
-    place = Place(image, cluster)
+    settings = TaskSettings(image, cluster)
 
     @dsl.pipeline(
         name="audiostyle-training",
         description="Train a classifier on a data set and register it behind the gate.",
-        pipeline_config=place.pipeline_config(),
+        pipeline_config=settings.pipeline_config(),
     )
     def training(
         data: str,
@@ -49,11 +49,11 @@ def build(
         gate_config: dict = {},  # noqa: B006
     ) -> Outputs:
         spectrograms = steps.prepared(
-            place, data, preprocess_config, data_version, mirror, cache, cached=data_known
+            settings, data, preprocess_config, data_version, mirror, cache, cached=data_known
         ).outputs["spectrograms"]
         # Never from the cache: the registry's champion is what is compared with.
-        seen = place(
-            changed(
+        seen = settings.apply(
+            check_changes(
                 spectrograms=spectrograms,
                 tracking_uri=tracking_uri,
                 if_changed=if_changed,
@@ -64,10 +64,12 @@ def build(
         )
         with dsl.If(seen.outputs["decision"] == "train", name="changed"):
             _, registered = steps.trained(
-                place, spectrograms, tracking_uri, checkpoints, train_config, gate_config
+                settings, spectrograms, tracking_uri, checkpoints, train_config, gate_config
             )
         with dsl.Else(name="unchanged"):
-            champion = place(kept(registration=seen.outputs["registration"]), "train")
+            champion = settings.apply(
+                current_champion(registration=seen.outputs["registration"]), "train"
+            )
         return Outputs(  # type: ignore[return-value]
             dsl.OneOf(registered.outputs["registration"], champion.output)
         )

@@ -12,9 +12,9 @@ from standin import StandIn, serving
 from pipeline import images
 from pipeline.cli import main
 from pipeline.cluster import client
-from pipeline.cluster.api import Cluster, Work
+from pipeline.cluster.api import Api, RunSpec
 from pipeline.cluster.submission import compiled
-from pipeline.cluster_config import Connection
+from pipeline.cluster_config import ConnectionSettings
 from pipeline.definitions import training
 
 VARIABLES = (
@@ -72,18 +72,18 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def connect(standin: StandIn) -> Callable[[], Cluster]:
+def connect(standin: StandIn) -> Callable[[], Api]:
     """The same without a command line."""
-    return lambda: Cluster(client.Server(Connection(host=standin.address)))
+    return lambda: Api(client.Client(ConnectionSettings(host=standin.address)))
 
 
 @pytest.fixture
-def work(package: Path) -> Callable[[Cluster], Work]:
+def work(package: Path) -> Callable[[Api], RunSpec]:
     """A version of the package on a server, and arguments for it."""
 
-    def make(cluster: Cluster) -> Work:
+    def make(cluster: Api) -> RunSpec:
         pipeline, version, _ = cluster.version(package, "audiostyle-training")
         arguments = {"data": "s3://bucket/data.zip", "tracking_uri": "http://mlflow:5000"}
-        return Work(pipeline, version, arguments)
+        return RunSpec(pipeline, version, arguments)
 
     return make

@@ -16,7 +16,7 @@ from standin import Fault, StandIn
 
 from audiostyle.errors import AudiostyleError, InputError
 from pipeline.cluster import schedules
-from pipeline.cluster.api import Cluster, Work
+from pipeline.cluster.api import Api, RunSpec
 from pipeline.cluster.client import ServerUnavailableError
 
 Cli = Callable[..., Result]
@@ -47,7 +47,7 @@ def test_a_schedule_is_what_was_asked_for(audiostyle: Cli, standin: StandIn) -> 
     # What decides and what promotes are in the pipeline that it runs.
     (package,) = standin.packages.values()
     names = {component.split("comp-")[1] for component in package[0]["components"]}
-    assert {"changed", "register", "train"} <= names
+    assert {"check-changes", "register", "train"} <= names
 
 
 def test_the_same_again_changes_nothing(audiostyle: Cli, standin: StandIn) -> None:
@@ -91,7 +91,7 @@ def test_a_paused_one_stays_paused_when_it_is_changed(audiostyle: Cli, standin: 
 class Named:
     """The schedule `nightly` of the stand-in, without a command line."""
 
-    def __init__(self, cluster: Cluster, work: Work) -> None:
+    def __init__(self, cluster: Api, work: RunSpec) -> None:
         self._cluster, self._work = cluster, work
         self._experiment = str(cluster.experiment("tries"))
 
@@ -100,7 +100,7 @@ class Named:
 
 
 @pytest.fixture
-def nightly(connect: Callable[[], Cluster], work: Callable[[Cluster], Work]) -> Named:
+def nightly(connect: Callable[[], Api], work: Callable[[Api], RunSpec]) -> Named:
     cluster = connect()
     named = Named(cluster, work(cluster))
     assert named.put("0 0 3 * * *") == "created"

@@ -24,7 +24,7 @@ from cluster_fixtures import (  # noqa: F401, fixtures
 from standin import SUCCESS, Fault, StandIn
 
 from pipeline.cluster import client
-from pipeline.cluster.api import Cluster, Work
+from pipeline.cluster.api import Api, RunSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 Cli = Callable[..., Result]
@@ -221,8 +221,8 @@ def test_interrupted_waiting_lets_the_run_go_on(standin: StandIn) -> None:
     ],
 )
 def test_what_passes_is_outlived_and_done_once(
-    connect: Callable[[], Cluster],
-    work: Callable[[Cluster], Work],
+    connect: Callable[[], Api],
+    work: Callable[[Api], RunSpec],
     standin: StandIn,
     operation: str,
     kind: int | str,
