@@ -34,7 +34,7 @@ from audiostyle.errors import AudiostyleError
 from audiostyle.store import open_store
 from benchmarks.preprocess import seaweedfs
 from components.preprocess.preprocess import PreprocessConfig, preprocess
-from components.reconstruct.reconstruct import ReconstructConfig
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig
 from components.train.train import train

@@ -5,7 +5,7 @@ from typing import Any
 
 from audiostyle.config import Config
 from components.preprocess.preprocess import PreprocessConfig
-from components.reconstruct.reconstruct import ReconstructConfig
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig
 from components.train.gate import GateConfig

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from audiostyle.command import Command, config_from, config_options, log_to_stderr
-from components.reconstruct.reconstruct import ReconstructConfig, reconstruct
+from components.reconstruct.config import ReconstructConfig
+from components.reconstruct.reconstruct import reconstruct
 
 
 @click.command(cls=Command)

@@ -28,7 +28,8 @@ def reconstruct(
     from pathlib import Path
 
     from audiostyle.command import task
-    from components.reconstruct.reconstruct import ReconstructConfig, reconstruct
+    from components.reconstruct.config import ReconstructConfig
+    from components.reconstruct.reconstruct import reconstruct
     from components.reconstruct.report.page import embedded_html
 
     with task():

@@ -5,18 +5,17 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from audiostyle import artifacts, audio, stylized_set
-from audiostyle.audio import Samples, Subtype, writing
+from audiostyle.audio import Samples, writing
 from audiostyle.audio_stream import resampled
 from audiostyle.command import progress
-from audiostyle.config import Config
 from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
+from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.measures import measures
 from components.reconstruct.phase.retrieval import stream
 from components.reconstruct.report.page import Item, Training, headline_metrics, write_report
@@ -26,26 +25,6 @@ log = logging.getLogger(__name__)
 
 # Room for the overshoot between samples when the file is played or encoded with loss.
 PEAK = 10 ** (-1 / 20)
-
-
-class ReconstructConfig(Config):
-    """Settings of the stage."""
-
-    init: Literal["auto", "random", "pghi", "phase"] = Field(
-        "auto", description="phase to start from; phase is the content's"
-    )
-    iterations: int = Field(64, ge=0, description="of Griffin-Lim")
-    momentum: float = Field(
-        0.99, ge=0, description="0 is Griffin and Lim 1984, 0.99 Perraudin 2013"
-    )
-    seed: int = Field(0, description="of the random phase")
-    format: Literal["wav", "flac"] = Field("wav", description="of the files")
-    subtype: Subtype = Field("PCM_16", description="PCM_16, PCM_24 or FLOAT (WAV only)")
-    sample_rate: int | None = Field(
-        None, ge=4000, le=192000, description="Hz; the content's where not given"
-    )
-    channels: Literal["content", "mono"] = Field("content", description="of the files")
-    title: str = Field("Audio style transfer", description="of the report page")
 
 
 def reconstruct(

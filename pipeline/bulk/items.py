@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiostyle.errors import InputError
-from components.reconstruct.reconstruct import ReconstructConfig
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from audiostyle.artifacts import CLASSIFIER, digest_of, opening
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.retry import patiently
-from components.reconstruct.reconstruct import ReconstructConfig
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from pipeline.bulk import manifest
 from pipeline.bulk.config import BulkConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audiostyle.errors import InputError
-from components.reconstruct.reconstruct import ReconstructConfig
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import COLUMNS, SAFE_ID, beside, is_uri
 from pipeline.bulk.items import Base, Item

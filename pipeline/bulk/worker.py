@@ -91,7 +91,8 @@ class Worker:
             shutil.rmtree(Path(batch["folder"]) / "stylized", ignore_errors=True)
 
     def _work(self, batch: dict[str, Any]) -> dict[str, Any]:
-        from components.reconstruct.reconstruct import ReconstructConfig, reconstruct
+        from components.reconstruct.config import ReconstructConfig
+        from components.reconstruct.reconstruct import reconstruct
         from components.stylize.config import StylizeConfig
         from components.stylize.pairs import Pair
         from components.stylize.session import Session

@@ -8,7 +8,7 @@ import pytest
 from bulk_jobs import bulk, clips, rows_of, write_csv
 
 from audiostyle.errors import InputError
-from components.reconstruct.reconstruct import ReconstructConfig
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from pipeline.bulk import manifest
 from pipeline.bulk.items import Base, Item

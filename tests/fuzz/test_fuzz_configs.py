@@ -10,7 +10,7 @@ from small import classifier, small, warm  # noqa: F401, fixtures
 
 from audiostyle.config import Config
 from components.preprocess.preprocess import PreprocessConfig
-from components.reconstruct.reconstruct import ReconstructConfig
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig
 from pipeline.settings import Settings

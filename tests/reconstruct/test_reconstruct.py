@@ -8,8 +8,9 @@ import soundfile
 
 from audiostyle import artifacts, audio, stylized_set
 from audiostyle.errors import ArtifactError, InputError
+from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.measures import log_mel_distance, measures
-from components.reconstruct.reconstruct import ReconstructConfig, level, publish, reconstruct
+from components.reconstruct.reconstruct import level, publish, reconstruct
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import read_pairs
 from components.stylize.stylize import stylize

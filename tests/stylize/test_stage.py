@@ -12,7 +12,8 @@ from test_audio import unusable
 from audiostyle import audio, stylized_set
 from audiostyle.errors import ArtifactError, AudioError, InputError
 from audiostyle.spectrogram import SpectrogramConfig, stft
-from components.reconstruct.reconstruct import ReconstructConfig, reconstruct
+from components.reconstruct.config import ReconstructConfig
+from components.reconstruct.reconstruct import reconstruct
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import Pair, read_pairs
 from components.stylize.stylize import stylize
