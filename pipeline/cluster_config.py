@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from audiostyle.config import Config
 from audiostyle.errors import InputError
+from audiostyle.uris import require_remote
 
 TaskName = Literal[
     "preprocess",
@@ -140,6 +141,8 @@ class TaskConfig(Config):
             raise InputError(
                 f"cluster: environment: {found[0]} belongs into a Kubernetes secret: use secrets"
             )
+        for name, text in value.items():
+            require_remote(f"cluster: environment: {name}", text)
         return value
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import kfp
 import urllib3
@@ -235,6 +236,11 @@ class Client:
 
     def _explained(self, error: ApiException) -> AudiostyleError:
         host, told = self.connection.host, _told(error)
+        if 300 <= error.status < 400:
+            return RefusedError(
+                f"{host}: answers {error.status}, a redirection{_target(error)}: a page to log in?"
+                f" Give --token-file or {TOKEN}, or the address of the API behind that page"
+            )
         if error.status in _PASSING:
             return ServerUnavailableError(f"{host}: answers {error.status}{told}")
         if error.status == 401:
@@ -256,6 +262,13 @@ class Client:
         if error.status == 0:
             return AudiostyleError(f"{host}: TLS failed{told}; ca_file names its certificates")
         return InputError(f"{host}: answers {error.status}{told}")
+
+
+def _target(error: ApiException) -> str:
+    """Where a redirection leads, without the query, which may hold what nobody else should see."""
+    parts = urlsplit(str((error.headers or {}).get("Location", "")))
+    where = f"{parts.scheme}://{parts.hostname or ''}" if parts.hostname else ""
+    return f" to {where}{parts.path}" if where or parts.path else ""
 
 
 def _told(error: ApiException) -> str:

@@ -28,6 +28,7 @@ _FIELDS = (
     ),
     ("day of week", 0, 6, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
 )
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of each month
 
 
 def cron(text: str) -> str:
@@ -47,7 +48,38 @@ def cron(text: str) -> str:
     for field, (name, low, high, words) in zip(fields, _FIELDS, strict=True):
         for part in field.split(","):
             _check(part, name, low, high, words, text)
+    _check_comes(fields, text)
     return " ".join(fields)
+
+
+def _check_comes(fields: list[str], text: str) -> None:
+    """Refuse days that none of the months has, as 31 February."""
+    days, months, weekday = fields[3], fields[4], fields[5]
+    if not weekday.startswith(("*", "?")):
+        return  # a day of the week as well as one of the month will do
+    names = _FIELDS[4][3]
+    if not any(
+        min(_values(days, 1, 31, ())) <= _LONGEST[month - 1]
+        for month in _values(months, 1, 12, names)
+    ):
+        raise InputError(f"cron: {text!r} never comes: no such month has a day {days}")
+
+
+def _values(field: str, low: int, high: int, words: tuple[str, ...]) -> set[int]:
+    """Numbers that a field, which `_check` has passed, stands for."""
+    values: set[int] = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        ends = [
+            int(end) if end.isdigit() else low + words.index(end.lower())
+            for end in span.split("-")
+            if end not in ("*", "?")
+        ]
+        first = ends[0] if ends else low
+        # With a step, a single number is where it begins.
+        last = ends[1] if len(ends) == 2 else first if ends and not step else high
+        values.update(range(first, last + 1, int(step or 1)))
+    return values
 
 
 def _check(part: str, name: str, low: int, high: int, words: tuple[str, ...], text: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from kfp import compiler
 
 from audiostyle.errors import InputError
-from audiostyle.uris import require_no_secret
+from audiostyle.uris import require_no_secret, require_remote
 from components.preprocess.datasets.published import PUBLISHED
 from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
@@ -45,7 +45,7 @@ class Submission:
         if missing := sorted(needed - set(self.arguments)):
             raise InputError(f"{self.name}: lacks the parameter {missing[0]!r}")
         for name, value in _texts(self.arguments):
-            require_no_secret(name, value)
+            require_remote(name, require_no_secret(name, value))
 
     def mutable_images(self) -> list[str]:
         """Images that are named by a tag, whose content may change under the name."""

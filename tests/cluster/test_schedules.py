@@ -206,6 +206,10 @@ def test_a_bad_cron_sends_nothing(audiostyle: Cli, standin: StandIn) -> None:
     [
         ("0 3 * * *", "0 0 3 * * *"),
         ("30 0 3 ? * MON-FRI", "30 0 3 ? * MON-FRI"),
+        ("0 3 29 2 *", "0 0 3 29 2 *"),
+        ("0 3 31 2 mon", "0 0 3 31 2 mon"),  # a Monday will do
+        ("0 3 31 4,5 *", "0 0 3 31 4,5 *"),
+        ("0 3 */31 2 *", "0 0 3 */31 2 *"),
         ("*/15 1,2-4 1-31/2 jan-mar 0", "0 */15 1,2-4 1-31/2 jan-mar 0"),
     ],
 )
@@ -218,6 +222,8 @@ def test_cron(text: str, expected: str) -> None:
     [
         *("* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7", ""),
         *("5-3 * * * *", "*/0 * * * *", "? * * * *", "a * * * *", "1- * * * *", "@daily"),
+        # Never: no such month has such a day.
+        *("0 3 31 2 *", "0 0 3 30-31 feb ?", "0 3 31 4,6,9,nov *", "0 3 31 2-2 *", "0 3 30/1 2 *"),
     ],
 )
 def test_no_cron(text: str) -> None:

@@ -301,6 +301,31 @@ def test_a_page_to_log_in_is_no_answer(audiostyle: Cli, standin: StandIn) -> Non
     assert "log in" in done.output
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirection_to_a_page_to_log_in_is_named(audiostyle: Cli, status: int) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class Gate(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Location", "https://login.example.com/dex/auth?state=hidden")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Gate) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        done = audiostyle("runs", "list", f"--host=http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert done.exit_code == 1
+    assert f"answers {status}, a redirection to https://login.example.com/dex/auth" in done.output
+    assert "--token-file" in done.output
+    assert "hidden" not in done.output
+
+
 # Tokens
 
 
@@ -448,6 +473,53 @@ def test_bad_arguments(
     assert word in done.output
     assert "pass@" not in done.output
     assert standin.log == []
+
+
+LOOPBACK = [
+    "127.0.0.1",
+    "127.9.9.9",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0177.0.0.1",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "mlflow.localhost",
+    "localhost.localdomain",
+    "ip6-localhost",
+    "0.0.0.0",  # noqa: S104
+    "0",
+    "[::1]",
+    "[::]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "%6cocalhost",
+    "１２７.0.0.1",
+    socket.gethostname(),
+]
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_a_pod_is_not_sent_to_itself(audiostyle: Cli, standin: StandIn, host: str) -> None:
+    at = f"--tracking-uri=http://{host}:5000"
+    schedule = ("schedule", "create", "nightly", "--cron=0 3 * * *", TRAIN[2])
+    for command in (TRAIN, STYLIZE, BULK, schedule):
+        done = audiostyle(*command, at)
+        assert done.exit_code == 2, done.output
+        assert "the pod itself" in done.output
+    for option in (f"--from=http://{host}/x", f"--data=https://{host}:8080/data.zip"):
+        done = audiostyle(*TRAIN, option)
+        assert (done.exit_code, "the pod itself" in done.output) == (2, True), done.output
+    done = audiostyle(*TRAIN[:3], MLFLOW_TRACKING_URI=f"http://{host}:5000")
+    assert (done.exit_code, "the pod itself" in done.output) == (2, True), done.output
+    assert standin.log == []
+
+
+@pytest.mark.parametrize("host", ["mlflow", "10.0.0.1", "128.0.0.1", "localhost.example.com"])
+def test_other_hosts_are_taken(audiostyle: Cli, standin: StandIn, host: str) -> None:
+    done = audiostyle(*TRAIN, f"--tracking-uri=http://{host}:5000")
+    assert done.exit_code == 0, done.output
 
 
 def test_bad_settings(audiostyle: Cli, standin: StandIn, tmp_path: Path) -> None:
