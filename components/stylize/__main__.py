@@ -14,7 +14,10 @@ from components.stylize.stylize import stylize
 
 @click.command(cls=Command)
 @click.option(
-    "--pairs", required=True, metavar="CSV", help="id,content,style[,target]; a file or s3://."
+    "--pairs",
+    required=True,
+    metavar="FILE",
+    help="id, content, style[, target] in CSV, JSON lines or YAML; a file or s3://.",
 )
 @click.option("--classifier", required=True, type=click.Path(path_type=Path), help="Classifier.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Stylised set.")

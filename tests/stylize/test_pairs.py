@@ -9,6 +9,7 @@ from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F4
 
 from audiostyle import stylized_set
 from audiostyle.errors import InputError
+from audiostyle.recordings import Recordings
 from audiostyle.store import open_store
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import Pair, read_pairs
@@ -24,6 +25,7 @@ def test_manifest_names_every_bad_row(tmp_path: Path) -> None:
         "good,a.wav,b.wav\n"
         ",a.wav,b.wav\n"
         "late,a.wav\n"
+        "\n\n"
         "more,a.wav,b.wav,c.wav,d.wav\n"
     )
     with pytest.raises(InputError) as caught:
@@ -36,7 +38,7 @@ def test_manifest_names_every_bad_row(tmp_path: Path) -> None:
         "line 4: id 'good' stands in line 2 already",
         "line 5: id is empty",
         "line 6: style is empty",
-        "line 7: has more fields",
+        "line 9: has more fields",
     ):
         assert words in text
 
@@ -44,11 +46,11 @@ def test_manifest_names_every_bad_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content, words",
     [
-        (b"", "lacks the column id, content, style"),
-        (b"id,content\nx,a.wav\n", "lacks the column style"),
-        (b"id,content,style,colour\n", "unknown column 'colour'"),
+        (b"", "has no column id, content, style"),
+        (b"id,content\nx,a.wav\n", "has no column style"),
+        (b"id,content,style,colour\n", "colour: is none of id"),
         (b"id,content,style\n", "has no rows"),
-        (b"id,content,style\n\xff\xfe,a,b\n", "not a CSV file in UTF-8"),
+        (b"id,content,style\n\xff\xfe,a,b\n", "not text in UTF-8"),
     ],
 )
 def test_manifests_that_are_refused(content: bytes, words: str, tmp_path: Path) -> None:
@@ -100,3 +102,38 @@ def test_pairs_in_a_bucket(
         stylize(missing, classifier, tmp_path / "other", StylizeConfig(iterations=2))
     with pytest.raises(InputError, match="no such object"):
         read_pairs(f"s3://{BUCKET}/sets/nowhere.csv")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "yaml"])
+def test_pairs_in_every_format_as_they_are_written(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"pairs.{ending}"
+    content = {
+        "csv": "id,content,style\n010,a b\t.wav,0x1F.wav\n008,1e3,yes\n",
+        "jsonl": '{"id": "010", "content": "a b\\t.wav", "style": "0x1F.wav"}\n'
+        '{"id": "008", "content": "1e3", "style": "yes"}\n',
+        "yaml": '- {id: 010, content: "a b\\t.wav", style: 0x1F.wav}\n'
+        "- {id: 008, content: 1e3, style: yes}\n",
+    }[ending]
+    path.write_text(content)
+    assert read_pairs(path) == [
+        Pair("010", tmp_path / "a b\t.wav", tmp_path / "0x1F.wav"),
+        Pair("008", tmp_path / "1e3", tmp_path / "yes"),
+    ]
+
+
+def test_objects_of_one_name_of_any_length_are_fetched_once_each(
+    seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    store = open_store(f"s3://{BUCKET}")
+    keys = ["one/a.wav", "two/a.wav", "long/" + "n" * 240 + ".wav"]
+    for number, key in enumerate(keys):
+        store.put(key, bytes([number]) * 10)
+    places = [f"s3://{BUCKET}/{key}" for key in keys]
+    with Recordings(tmp_path / "fetched") as recordings:
+        local = recordings.local([*places, *places, tmp_path / "here.wav"])
+        assert [local[place][0].read_bytes()[0] for place in places] == [0, 1, 2]
+        assert local[tmp_path / "here.wav"] == (tmp_path / "here.wav", "")
+        assert len([p for p in (tmp_path / "fetched").rglob("*") if p.is_file()]) == 3
+        with pytest.raises(InputError, match="nowhere"):
+            recordings.local([f"s3://{BUCKET}/nowhere.wav"])
+    assert not any(tmp_path.iterdir())

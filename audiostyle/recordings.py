@@ -1,0 +1,169 @@
+"""Recordings by path or by `s3://bucket/key`; those in buckets are fetched once each, to files."""
+
+import hashlib
+import os
+import posixpath
+import shutil
+from collections import OrderedDict
+from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from audiostyle.errors import InputError
+from audiostyle.store import Store, StoreUnavailableError, open_store
+
+# Objects that are fetched at a time.
+AT_A_TIME = 8
+# Bytes of a file's name that every file system takes.
+_NAME = 200
+
+
+def is_object(place: Path | str) -> bool:
+    """Whether a place is an object in a bucket."""
+    return isinstance(place, str) and place.startswith("s3://")
+
+
+def split_object(uri: str) -> tuple[str, str]:
+    """The bucket's address and the key of `s3://bucket/key`. Raises InputError without a key."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not bucket or not key:
+        raise InputError(f"{uri}: names no object; s3://bucket/key is needed")
+    return f"s3://{bucket}", key
+
+
+def beside(manifest: Path | str, place: str) -> Path | str:
+    """A recording that a manifest names; a relative path is relative to the manifest."""
+    if is_object(place):
+        return place
+    if not is_object(manifest):
+        return Path(manifest).parent / place
+    if place.startswith("/"):
+        return Path(place)
+    bucket, key = split_object(str(manifest))
+    return f"{bucket}/{posixpath.normpath(posixpath.join(posixpath.dirname(key), place))}"
+
+
+def fetch(uri: str, target: Path, store: Store | None = None) -> str:
+    """Copy an object to a file that is not there yet, in pieces; returns the object's tag.
+
+    store: of the object's bucket, where it is open already. Raises InputError for an object that is
+    missing, StoreUnavailableError where the store fails; no part of the file stays then.
+    """
+    bucket, key = split_object(uri)
+    store = store or open_store(bucket)
+    size = 0
+    try:
+        with store.open(key) as stream, target.open("xb") as file:
+            for chunk in stream.chunks:
+                file.write(chunk)
+                size += len(chunk)
+        if size != stream.total:
+            raise StoreUnavailableError(f"{uri}: ended after {size} of {stream.total} bytes")
+    except FileExistsError:
+        raise
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return stream.tag
+
+
+class Recordings:
+    """Files of recordings. Those from buckets are fetched into a folder, while there is room.
+
+    As a context, it removes the folder at the end.
+    """
+
+    def __init__(self, folder: Path, most: int | None = None) -> None:
+        """most: bytes beyond which files that were used longest ago are removed; None: no limit."""
+        self._folder = folder
+        self._most = most
+        # Files and tags by URI, there or on their way, the last used last.
+        self._files: OrderedDict[str, Future[tuple[Path, str]]] = OrderedDict()
+        self._stores: dict[str, Store] = {}
+        self._number = 0
+        self._pool = ThreadPoolExecutor(AT_A_TIME, "recordings")
+
+    def __enter__(self) -> Self:
+        """The recordings themselves."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for what is on its way, and remove all that was fetched."""
+        self._pool.shutdown(cancel_futures=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def local(
+        self, places: Collection[Path | str], soon: Collection[Path | str] = ()
+    ) -> dict[Path | str, tuple[Path, str]]:
+        """Of each path or URI its file, and the object's tag (of paths, an empty text).
+
+        soon: what is asked for next, which is fetched meanwhile. Should that fail, it is tried
+        again when it is asked for. Raises the errors of `fetch`.
+        """
+        needed = [str(place) for place in places if is_object(place)]
+        coming = [str(place) for place in soon if is_object(place)]
+        self._make_room({*needed, *coming})
+        for uri in (*needed, *coming):
+            self._begin(uri)
+        return {
+            place: self._files[str(place)].result() if is_object(place) else (Path(place), "")
+            for place in places
+        }
+
+    def _begin(self, uri: str) -> None:
+        file = self._files.get(uri)
+        if file is None or _failed(file):
+            bucket, _ = split_object(uri)
+            if bucket not in self._stores:
+                self._stores[bucket] = open_store(bucket)
+            self._number += 1
+            self._files[uri] = self._pool.submit(
+                self._fetch, uri, self._number, self._stores[bucket]
+            )
+        self._files.move_to_end(uri)
+
+    def _fetch(self, uri: str, number: int, store: Store) -> tuple[Path, str]:
+        # A folder each: objects of one name from several places keep that name.
+        target = self._folder / str(number) / _file_name(uri)
+        target.parent.mkdir(parents=True)
+        try:
+            return target, fetch(uri, target, store)
+        except BaseException:
+            shutil.rmtree(target.parent, ignore_errors=True)
+            raise
+
+    def _make_room(self, needed: set[str]) -> None:
+        """Remove what was used longest ago beyond the most that is kept, but nothing needed."""
+        if self._most is None:
+            return
+        files = {u: f.result()[0] for u, f in self._files.items() if f.done() and not _failed(f)}
+        sizes = {uri: path.stat().st_size for uri, path in files.items()}
+        size = sum(sizes.values())
+        for uri, path in files.items():
+            if size > self._most and uri not in needed:
+                del self._files[uri]
+                size -= sizes[uri]
+                shutil.rmtree(path.parent)
+
+
+def _failed(file: "Future[Any]") -> bool:
+    return file.done() and file.exception() is not None
+
+
+def _file_name(uri: str) -> str:
+    """A name for an object's file: its own, or the end of one that is too long for a file."""
+    name = uri.rpartition("/")[2]
+    if name in ("", ".", "..") or "\0" in name:
+        return "recording"
+    if len(os.fsencode(name)) <= _NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    suffix = posixpath.splitext(name)[1]
+    return digest + (suffix if len(suffix) < 10 else "")
