@@ -1,9 +1,10 @@
-# Everything runs in .venv, made here. Extra pip options, such as an index of CPU builds of torch,
-# go in PIP_ARGS: make run PIP_ARGS="--extra-index-url URL"
+# Everything runs in .venv, made here. uv installs, with pip's settings (pip.conf, PIP_…), or pip
+# itself where uv cannot. Extra pip options, such as an index of CPU builds of torch, go in
+# PIP_ARGS: make run PIP_ARGS="--extra-index-url URL"
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt $(PIP_ARGS)
+INSTALL := $(BIN)/python deploy/install_packages.py -c constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run paper test check format compile lock audit images stack stack-down clean
@@ -61,11 +62,11 @@ clean:  ## remove what the other targets made
 # Installed editable, so that import paths are file paths and a pull needs no new installation.
 .venv/.run: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing into .venv (some minutes, once)"
-	$(PIP) -e '.[pipeline]'
+	@$(INSTALL) -e '.[pipeline]'
 	@touch $@
 
 .venv/.dev: .venv/.run
-	$(PIP) -e '.[dev]'
+	@$(INSTALL) -e '.[dev]'
 	@touch $@
 
 # axe-core, for the accessibility test of the report page; without npm that one test skips.
