@@ -31,6 +31,8 @@ from urllib.request import url2pathname
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 UV = Path(sys.executable).with_name("uv")
 
+# Other names that pip has for a setting.
+_SAME = {"default-timeout": "timeout", "pypi-url": "index-url"}
 # Settings that hold several values.
 _LISTS = ("constraint", "extra-index-url", "find-links", "trusted-host", "only-binary", "no-binary")
 # Settings that change nothing about what is installed and from where.
@@ -69,8 +71,9 @@ class _Parser(argparse.ArgumentParser):
 def _options(words: list[str]) -> argparse.Namespace:
     """The options of `pip install` that have an equal in uv. Raises UvUnusableError for others."""
     parser = _Parser(allow_abbrev=False, add_help=False)
-    for name in ("--cert", "--client-cert", "--proxy", "--timeout", "--retries", "--cache-dir"):
+    for name in ("--cert", "--client-cert", "--proxy", "--retries", "--cache-dir"):
         parser.add_argument(name)
+    parser.add_argument("--timeout", "--default-timeout")
     parser.add_argument("-i", "--index-url", "--pypi-url")
     parser.add_argument("-f", "--find-links", action="append")
     parser.add_argument("-c", "--constraint", action="append")
@@ -95,7 +98,7 @@ def _configured() -> dict[str, str]:
         key, _, value = line.partition("=")
         section, _, name = key.rpartition(".")
         if section in sections:
-            sections[section][name] = str(ast.literal_eval(value))
+            sections[section][_SAME.get(name, name)] = str(ast.literal_eval(value))
     return {name: value for section in sections.values() for name, value in section.items()}
 
 
