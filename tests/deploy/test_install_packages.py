@@ -1,9 +1,12 @@
 """Installation: by uv with pip's settings, or else by pip; from an index served here."""
 
 import base64
+import datetime
 import hashlib
+import ipaddress
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import venv
@@ -16,6 +19,9 @@ from threading import Thread
 
 import pytest
 from conftest import ROOT
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 SCRIPT = ROOT / "deploy" / "install_packages.py"
 UV = Path(sys.executable).with_name("uv")
@@ -54,6 +60,8 @@ class Index(SimpleHTTPRequestHandler):
             self.send_header("WWW-Authenticate", 'Basic realm="index"')
             self.end_headers()
             return
+        # What a proxy is asked for is a whole address.
+        self.path = self.path.removeprefix("http://index.invalid")
         super().do_GET()
 
     def log_message(self, *_: object) -> None:
@@ -66,6 +74,35 @@ def served(folder: Path, secret: str = "") -> tuple[ThreadingHTTPServer, str]:
     Thread(target=server.serve_forever, daemon=True).start()
     user = f"{secret}@" if secret else ""
     return server, f"http://{user}127.0.0.1:{server.server_port}/"
+
+
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """PEM of an authority, and of a certificate by it for 127.0.0.1 with its key."""
+    now = datetime.datetime.now(datetime.UTC)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        for name in ("authority", "127.0.0.1")
+    ]
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = [
+        x509.CertificateBuilder(names[0], name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=key is keys[0], path_length=None), critical=True)
+        .add_extension(address, critical=False)
+        .sign(keys[0], hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        for name, key in zip(names, keys, strict=True)
+    ]
+    secret = keys[1].private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "authority.pem").write_bytes(made[0])
+    (folder / "server.pem").write_bytes(made[1] + secret)
+    return folder / "authority.pem", folder / "server.pem"
 
 
 @pytest.fixture
@@ -149,6 +186,33 @@ def test_the_best_version_of_all_indices_as_pip_takes_it(
     assert done.returncode == 0, done.stderr
     assert environment.installed() == ("2.0", "uv")
     assert "hidden-word" not in done.stdout + done.stderr
+
+
+def test_through_a_proxy(environment: Environment, index: str) -> None:
+    proxy = index.removeprefix("http://").rstrip("/")
+    settings = {"PIP_INDEX_URL": "http://index.invalid/", "PIP_PROXY": proxy}
+    done = environment.with_uv().install("sound", PIP_DEFAULT_TIMEOUT="20", **settings)
+    assert done.returncode == 0, done.stderr
+    assert environment.installed() == ("1.0", "uv")
+
+
+@pytest.mark.parametrize("variable", ["PIP_CERT", "REQUESTS_CA_BUNDLE"])
+def test_certificates_of_a_site(environment: Environment, tmp_path: Path, variable: str) -> None:
+    wheel(tmp_path / "secure" / "sound", "sound", "1.0")
+    server, address = served(tmp_path / "secure")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority, certificate = certificates(tmp_path)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    settings = {"PIP_INDEX_URL": address.replace("http:", "https:"), "PIP_RETRIES": "0"}
+    try:
+        assert environment.with_uv().install("sound", **settings).returncode == 1
+        done = environment.install("sound", **settings, **{variable: str(authority)})
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 0, done.stderr
+    assert environment.installed() == ("1.0", "uv")
 
 
 def test_options_win_over_the_environment_and_it_over_files(
