@@ -7,9 +7,6 @@ file that is not what was written. Tensors are safetensors, tables JSON lines; n
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -20,6 +17,7 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from audiostyle.config import Config, problems
 from audiostyle.errors import ArtifactError
+from audiostyle.files import replacing_folder, write_text
 from audiostyle.pickles import is_pickle
 from audiostyle.untrusted import json_value
 
@@ -100,9 +98,7 @@ def writing(folder: Path | str, format: str, config: dict[str, Any]) -> Iterator
         raise ArtifactError(folder, "is in the way: a file, where a folder is to be written")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise ArtifactError(folder, "is in the way: a folder with other files in it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with replacing_folder(folder) as temporary:
         yield temporary
         files = {
             path.relative_to(temporary).as_posix(): file_digest(path)
@@ -114,16 +110,6 @@ def writing(folder: Path | str, format: str, config: dict[str, Any]) -> Iterator
         # Temporary files are private; what a stage hands on, the next one's user must read.
         for path in (temporary, *temporary.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
-        if folder.exists():
-            # Two renames: a reader may find nothing for an instant, but never a mixture.
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.rename(old / "replaced")
-            temporary.rename(folder)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def opening(folder: Path | str, format: str) -> Artifact:
@@ -181,17 +167,6 @@ def digest_of(value: Any) -> str:
     """SHA-256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return bytes_digest(text.encode())
-
-
-def write_text(path: Path | str, text: str) -> None:
-    """Write a text file as a whole or not at all (temporary name, then rename)."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_table(path: Path | str, rows: Iterable[dict[str, Any]]) -> None:

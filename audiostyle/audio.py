@@ -1,7 +1,6 @@
 """Audio files in and out: decoding, resampling, encoding."""
 
 import io
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import soundfile
 import soxr
 
 from audiostyle.errors import AudioError, InputError
+from audiostyle.files import replacing
 
 Samples = npt.NDArray[np.float32]
 
@@ -271,17 +271,13 @@ def writing(
     path = Path(path)
     check_writable(path, subtype)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
-    # Its rights are then those of any new file, which libsndfile would not give it.
-    temporary.touch(exist_ok=False)
-    try:
-        with soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype) as file:
-            for name, text in (tags or {}).items():
-                setattr(file, name, text)
-            yield lambda samples: file.write(samples.T)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(path) as temporary,
+        soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype) as file,
+    ):
+        for name, text in (tags or {}).items():
+            setattr(file, name, text)
+        yield lambda samples: file.write(samples.T)
 
 
 def check_writable(path: Path | str, subtype: Subtype = "PCM_16") -> None:

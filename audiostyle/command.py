@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from audiostyle.config import Config
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.files import write_text
 from audiostyle.untrusted import yaml_value
 
 C = TypeVar("C", bound=Config)
@@ -187,7 +188,7 @@ def task() -> Iterator[None]:
         click.echo(f"error: {shown(error)}", err=True)
         if path := os.environ.get(ERROR_FILE):
             told = {"message": str(error), "exit_code": error.exit_code}
-            Path(path).write_text(json.dumps(told), encoding="utf-8")
+            write_text(path, json.dumps(told))
         sys.exit(error.exit_code)
 
 

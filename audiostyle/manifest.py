@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 import yaml
 
 from audiostyle.errors import InputError
-from audiostyle.recordings import is_object, split_object
+from audiostyle.recordings import is_object
 from audiostyle.store import open_store
 from audiostyle.untrusted import json_value, limit_numbers, yaml_value
+from audiostyle.uris import split_object
 
 T = TypeVar("T")
 

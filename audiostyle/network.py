@@ -21,6 +21,7 @@ from torch.nn import functional
 from audiostyle import tensors
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError, InputError
+from audiostyle.files import write_text
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
 from audiostyle.untrusted import json_value
 
@@ -182,7 +183,7 @@ def save(model: Classifier, folder: Path) -> None:
     description = _Description(
         network=model.network, spectrogram=model.spectrogram, class_names=model.class_names
     )
-    (folder / "network.json").write_text(json.dumps(description.plain(), indent=1), "utf-8")
+    write_text(folder / "network.json", json.dumps(description.plain(), indent=1))
     weights = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }

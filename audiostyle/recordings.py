@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from audiostyle.errors import InputError
 from audiostyle.store import Store, StoreUnavailableError, open_store
+from audiostyle.uris import beside_s3, split_object
 
 # Objects that are fetched at a time.
 AT_A_TIME = 8
@@ -25,14 +25,6 @@ def is_object(place: Path | str) -> bool:
     return isinstance(place, str) and place.startswith("s3://")
 
 
-def split_object(uri: str) -> tuple[str, str]:
-    """The bucket's address and the key of `s3://bucket/key`. Raises InputError without a key."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not bucket or not key:
-        raise InputError(f"{uri}: names no object; s3://bucket/key is needed")
-    return f"s3://{bucket}", key
-
-
 def beside(manifest: Path | str, place: str) -> Path | str:
     """A recording that a manifest names; a relative path is relative to the manifest."""
     if is_object(place):
@@ -41,8 +33,7 @@ def beside(manifest: Path | str, place: str) -> Path | str:
         return Path(manifest).parent / place
     if place.startswith("/"):
         return Path(place)
-    bucket, key = split_object(str(manifest))
-    return f"{bucket}/{posixpath.normpath(posixpath.join(posixpath.dirname(key), place))}"
+    return beside_s3(str(manifest), place)
 
 
 def fetch(uri: str, target: Path, store: Store | None = None) -> str:

@@ -1,24 +1,113 @@
-"""Addresses: which may be shown, and which lead to another machine."""
+"""Addresses: taken apart, refused where they hold a secret, and printed without one.
+
+Keys in a bucket may hold any character, so `s3://` addresses are split to the letter: `#`, `?`
+and `%` mean themselves. In `file://` addresses `%` begins an encoded byte. Only `http(s)://`
+addresses have queries and fragments.
+"""
 
 import ipaddress
+import os
+import re
 import socket
 import unicodedata
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from audiostyle.errors import InputError
 
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_AUTHORITY = re.compile(r"[^/?#\\]*")
+_HOST = re.compile(r"([^:@]*|\[[0-9A-Fa-f:.%]*\])(:[0-9]*)?")
+# Addresses in texts of others, in errors of libraries for instance.
+_ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+
+
+def scheme_of(address: Path | str) -> str:
+    """`s3`, `file`, `https` and so on, in lower case; empty for a path."""
+    match = _SCHEME.match(str(address))
+    return match[1].lower() if match else ""
+
+
+def split_s3(address: str) -> tuple[str, str]:
+    """Bucket and key of an `s3://` address; the key, or prefix, is all after the bucket's `/`.
+
+    >>> split_s3("s3://bucket/take #1/why?.wav")
+    ('bucket', 'take #1/why?.wav')
+
+    Raises InputError where it is no such address or names no bucket.
+    """
+    if scheme_of(address) != "s3":
+        raise InputError(f"{shown_address(address)}: is not an s3:// address")
+    bucket, _, key = address[len("s3://") :].partition("/")
+    if not bucket:
+        raise InputError(f"{address}: names no bucket; s3://bucket/prefix is needed")
+    return bucket, key
+
+
+def join_s3(bucket: str, key: str) -> str:
+    """The address that `split_s3` takes apart."""
+    return f"s3://{bucket}/{key}"
+
+
+def beside_s3(address: str, relative: str) -> str:
+    """The address of what lies beside an object, by a relative path with `.` and `..`.
+
+    >>> beside_s3("s3://bucket/dir#1/pairs.csv", "../a?.wav")
+    's3://bucket/a?.wav'
+    """
+    bucket, key = split_s3(address)
+    parts = key.split("/")[:-1]
+    for part in relative.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return join_s3(bucket, "/".join(parts))
+
+
+def split_object(address: str) -> tuple[str, str]:
+    """The store's address and the object's key of an `s3://` or `file://` address.
+
+    Raises InputError where it names no object.
+    """
+    if scheme_of(address) == "file":
+        path = file_path(address)
+        store, key = path.parent.as_uri(), path.name
+    else:
+        bucket, key = split_s3(address)
+        store = f"s3://{bucket}"
+    if not key:
+        raise InputError(f"{shown_address(address)}: names no object in it")
+    return store, key
+
+
+def object_name(address: str) -> str:
+    """The last part of an address: a file's name, still percent-encoded for `http(s)://`."""
+    scheme = scheme_of(address)
+    rest = address[len(scheme) + 3 :].partition("/")[2]
+    if scheme in ("http", "https"):
+        rest = re.split("[?#]", rest, maxsplit=1)[0]
+    return rest.rpartition("/")[2]
+
+
+def file_path(address: str) -> Path:
+    """The path of a `file://` address. Raises InputError where it names a host."""
+    host, slash, path = address.partition("://")[2].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise InputError(f"{shown_address(address)}: names a host; file:///folder is needed")
+    return Path(os.fsdecode(unquote_to_bytes(f"/{path}")))
+
 
 def require_no_secret(name: str, address: str) -> str:
-    """The address. Raises InputError, which does not repeat it, where a password is in it."""
-    try:
-        parts = urlsplit(address)
-        secret = bool(parts.username or parts.password)
-    except ValueError:
-        return address  # no address at all: whoever opens it says so
-    if "://" in address and (secret or "Signature=" in parts.query or "X-Amz-" in parts.query):
+    """The address. Raises InputError, which does not repeat it, where it holds a secret.
+
+    name: of the setting, for the error.
+    """
+    if _holds_secret(address):
         raise InputError(
-            f"{name}: holds a user, password or signature, and addresses are kept in the clear;"
-            " use environment variables (AWS_…, MLFLOW_TRACKING_USERNAME and _PASSWORD) or ~/.netrc"
+            f"{name}: contains a user, password or signature, and addresses are stored and"
+            " printed; use environment variables (AWS_…, MLFLOW_TRACKING_USERNAME and _PASSWORD)"
+            " or ~/.netrc"
         )
     return address
 
@@ -37,7 +126,7 @@ def require_remote(name: str, address: str) -> str:
     if "://" in address and parts.scheme not in ("s3", "file", "sqlite") and _is_local(host):
         raise InputError(
             f"{name}: {host} is the pod itself, where no server listens; give an address that pods"
-            f" reach, such as http://SERVICE.NAMESPACE.svc:5000 (got {_without_secret(address)!r})"
+            f" reach, such as http://SERVICE.NAMESPACE.svc:5000 (got {shown_address(address)!r})"
         )
     return address
 
@@ -72,6 +161,60 @@ def _leads_back(host: str) -> bool:
     return any(ipaddress.ip_address(str(text).partition("%")[0]).is_loopback for text in addresses)
 
 
-def _without_secret(address: str) -> str:
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+def _holds_secret(address: str) -> bool:
+    scheme = scheme_of(address)
+    if not scheme:
+        return False
+    rest = address[len(scheme) + 3 :]
+    if scheme in ("s3", "file"):
+        authority = rest.partition("/")[0]
+    else:
+        authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]
+        authority = authority if _HOST.fullmatch(authority) else rest
+    return "@" in authority or "Signature=" in rest or "X-Amz-" in rest
+
+
+def shown_address(address: object) -> str:
+    """An address as it may be printed: without user, password, and the values of its query.
+
+    A path, and the key of an `s3://` or `file://` address, is printed as it is.
+
+    >>> shown_address("https://me:secret@host/a.zip?token=secret&part=1#x")
+    'https://host/a.zip?token=…&part=…'
+    """
+    text = str(address)
+    scheme = scheme_of(text)
+    if not scheme:
+        return text
+    start, rest = text[: len(scheme) + 3], text[len(scheme) + 3 :]
+    if scheme in ("s3", "file"):
+        authority, slash, path = rest.partition("/")
+        if "Signature=" in path or "X-Amz-" in path:
+            path = re.sub(r"\?.*", _query, path, flags=re.DOTALL)
+        return f"{start}{authority.rpartition('@')[2]}{slash}{path}"
+    authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]
+    if "@" in rest and not _HOST.fullmatch(authority.rpartition("@")[2]):
+        # A password with one of /?# in it, which should have been encoded.
+        rest = rest.rpartition("@")[2]
+        authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]
+    path = re.sub(r"\?.*", _query, rest[len(authority) :].partition("#")[0], flags=re.DOTALL)
+    return f"{start}{authority.rpartition('@')[2]}{path}"
+
+
+def _query(match: re.Match[str]) -> str:
+    pairs = (part.partition("=")[:2] for part in match[0][1:].split("&"))
+    # What has no name may itself be the secret.
+    return "?" + "&".join(f"{name}=…" if sign else "…" for name, sign in pairs)
+
+
+def without_secrets(text: object) -> str:
+    """A text of a library with all addresses in it as `shown_address` prints them."""
+    return _ADDRESS.sub(lambda match: shown_address(match[0]), str(text))
+
+
+def host_of(address: str) -> str:
+    """The host of an `http(s)://` address in lower case; empty where there is none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""

@@ -8,6 +8,7 @@ import click
 
 from audiostyle.command import Group, log_to_stderr
 from audiostyle.errors import InputError
+from audiostyle.files import replacing
 from pipeline.commands.cache import cache
 from pipeline.commands.data import data as data_sets
 from pipeline.commands.models import models
@@ -216,9 +217,8 @@ def compile_(out: Path, config: Path | None) -> None:
         ("bulk_stylization", bulk_stylization.build(cluster=cluster)),
     ):
         path = out / f"{name}.yaml"
-        temporary = out / f".{name}.tmp.yaml"
-        compiled(pipeline, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            compiled(pipeline, temporary)
         click.echo(path)
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from audiostyle.config import Config
 from audiostyle.errors import InputError
-from audiostyle.uris import require_remote
+from audiostyle.uris import require_remote, scheme_of
 
 TaskName = Literal[
     "preprocess",
@@ -181,7 +181,7 @@ class ClusterConfig(Config):
     @field_validator("pipeline_root")
     @classmethod
     def _root(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in ("s3", "gs", "minio"):
+        if value and scheme_of(value) not in ("s3", "gs", "minio"):
             raise ValueError("must be an s3://, gs:// or minio:// address")
         return value.rstrip("/")
 

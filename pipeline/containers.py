@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.uris import scheme_of
 from pipeline import images
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def inputs(data: Path, pairs: Path) -> list[Path]:
 
 def network_for(*uris: str) -> str:
     """The narrowest of Docker's own networks: "none" where all of these are on this machine."""
-    servers = any(urlsplit(uri).scheme in ("s3", "http", "https") for uri in uris)
+    servers = any(scheme_of(uri) in ("s3", "http", "https") for uri in uris)
     return "host" if servers else "none"
 
 

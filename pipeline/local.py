@@ -14,6 +14,7 @@ from kfp import dsl, local
 from audiostyle.artifacts import file_digest
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.files_at import temporary_name
 
 
 def run(
@@ -90,7 +91,7 @@ def fingerprint(folder: Path) -> str:
 
 def show(made: Path, link: Path) -> Path:
     """Let a link with a name that stays point at the newest result; returns the link."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary = link.with_name(temporary_name(link.name))
     temporary.symlink_to(made.resolve(), target_is_directory=True)
     temporary.replace(link)
     return link

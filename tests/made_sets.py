@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from audiostyle import artifacts, network, spectrogram_set
+from audiostyle.files import write_text
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.spectrogram_set import Clip
@@ -99,7 +100,7 @@ def variant(
         row |= {"predicted": clips.class_names[one.argmax()], "confidence": float(one.max())}
     with artifacts.writing(out, artifacts.CLASSIFIER, opened.config) as folder:
         network.save(model, folder)
-        artifacts.write_text(folder / "metrics.json", json.dumps(metrics))
+        write_text(folder / "metrics.json", json.dumps(metrics))
         artifacts.write_table(folder / "predictions.jsonl", rows)
     return out
 

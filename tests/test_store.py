@@ -8,8 +8,8 @@ import pytest
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
 
 from audiostyle.errors import InputError
-from audiostyle.store import FileStore, Store, StoreUnavailableError, open_store
-from audiostyle.store_s3 import S3Store
+from audiostyle.store import FolderStore, Store, StoreUnavailableError, open_store
+from audiostyle.store.s3 import S3Store
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -69,12 +69,12 @@ def test_sixteen_writers_leave_one_whole_object(store: Store) -> None:
 @pytest.mark.parametrize("key", ["", "/etc/passwd", "../x", "a/../../x"])
 def test_keys_stay_inside(key: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no relative path"):
-        FileStore(tmp_path).put(key, b"")
+        FolderStore(tmp_path).put(key, b"")
 
 
 @pytest.mark.parametrize(
     "uri, words",
-    [("s3://", "no bucket"), ("file://host/x", "names a host"), ("ftp://h/x", "has no store")],
+    [("s3://", "no bucket"), ("file://host/x", "names a host"), ("ftp://h/x", "is no store")],
 )
 def test_uris_that_are_no_store(uri: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:

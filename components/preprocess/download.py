@@ -10,21 +10,21 @@ import fcntl
 import logging
 import random
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 import pooch
 import requests
 
 from audiostyle.command import bar
 from audiostyle.errors import AudiostyleError, InputError
-from audiostyle.store import CHUNK, StoreUnavailableError, Stream, open_store
+from audiostyle.files import write_text
+from audiostyle.store import CHUNK, StoreUnavailableError, Stream, open_object
+from audiostyle.uris import host_of, scheme_of
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ class _Resuming:
                     return False
                 file.seek(0)
                 file.truncate()
-                self._tag.write_text(stream.tag, encoding="utf-8")
+                write_text(self._tag, stream.tag)
             done = file.tell()
             if stream.total >= 0:
                 _require_space(self.part, stream.total - done)
@@ -193,18 +193,14 @@ def _alone(file: IO[bytes], path: Path) -> Iterator[None]:
 
 def _source(url: str, start: int) -> AbstractContextManager[tuple[int, Stream]]:
     """What is read from byte `start` on, or from an earlier one: where, and the stream."""
-    if urlsplit(url).scheme in ("http", "https"):
+    if scheme_of(url) in ("http", "https"):
         return _http(url, start)
     return _stored(url, start)
 
 
 @contextmanager
 def _stored(url: str, start: int) -> Iterator[tuple[int, Stream]]:
-    folder, _, name = url.rpartition("/")
-    from urllib.parse import unquote
-
-    key = unquote(name) if url.startswith("file:") else name
-    with open_store(folder).open(key, start) as stream:
+    with open_object(url, start) as stream:
         if start > stream.total:
             raise InputError(f"{url}: has {stream.total} bytes, but {start} were there before")
         yield start, stream
@@ -227,7 +223,7 @@ def _http(url: str, start: int) -> Iterator[tuple[int, Stream]]:
         except (requests.RequestException, ValueError) as error:
             raise InputError(f"{url}: cannot be asked for: {error}") from None
         if url.startswith("https:") and not answer.url.startswith("https:"):
-            host = urlsplit(answer.url).hostname
+            host = host_of(answer.url)
             raise InputError(f"{url}: leads to http://{host}, which anybody on the way may change")
         total = _count(answer.headers.get("Content-Length", ""))
         if answer.status_code == 206:
@@ -263,9 +259,3 @@ def _body(url: str, answer: requests.Response) -> Iterator[bytes]:
         yield from answer.iter_content(CHUNK // 16)
     except requests.RequestException as error:
         raise _BrokenError(f"{url}: broke off: {error}") from None
-
-
-def scratch(folder: Path) -> Path:
-    """A new folder beside `folder`, hidden, for what becomes it at the end."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

@@ -5,7 +5,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import IO
 
 from audiostyle.command import bar
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.files import temporary_folder
 
 _CHUNK = 1 << 20
 _DAMAGE = (
@@ -58,8 +58,7 @@ def extract(archive: Path, target: Path, limits: Limits | None = None) -> None:
     Nothing leaves the folder: absolute paths, `..`, links that point out and special files are
     refused with InputError, as is an archive that is damaged or expands beyond the limits.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    temporary = temporary_folder(target)
     try:
         extract_into(archive, temporary, limits or Limits())
         temporary.chmod(0o755)

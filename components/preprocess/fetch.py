@@ -6,11 +6,12 @@ from pathlib import Path
 
 from audiostyle.artifacts import digest_of, file_digest
 from audiostyle.errors import InputError
+from audiostyle.files import temporary_folder
 from audiostyle.uris import require_no_secret
 from components.preprocess.datasets import published
 from components.preprocess.datasets.published import File, Published
 from components.preprocess.datasets.tables import is_manifest
-from components.preprocess.download import Patience, download, scratch
+from components.preprocess.download import Patience, download
 from components.preprocess.extract import Limits, extract_into, is_archive
 
 
@@ -73,7 +74,7 @@ def fetch(
         ]
     finally:
         _remove_if_empty(downloads)
-    temporary = scratch(folder)
+    temporary = temporary_folder(folder)
     try:
         for file in files:
             if is_archive(file):

@@ -20,12 +20,12 @@ from audiostyle.artifacts import bytes_digest, file_digest
 from audiostyle.command import progress
 from audiostyle.config import Config
 from audiostyle.errors import AudioError, InputError
+from audiostyle.files import temporary_folder
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from audiostyle.spectrogram_set import Clip, Failure
 from components.preprocess.cache import SpectrogramCache, key_of, settings_digest
 from components.preprocess.cutting import CutConfig, count, cut
 from components.preprocess.datasets.recognise import data_set
-from components.preprocess.download import scratch
 from components.preprocess.extract import Limits, extract_into, is_archive
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _folder(data: Path, out: Path) -> Iterator[Path]:
     if not (data.is_file() and is_archive(data)):
         yield data
         return
-    folder = scratch(out)
+    folder = temporary_folder(out)
     try:
         extract_into(data, folder, Limits())
         yield folder

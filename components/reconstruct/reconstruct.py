@@ -1,7 +1,6 @@
 """The reconstruct stage: stylised spectrograms in, recordings and a report page out."""
 
 import logging
-import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from audiostyle import artifacts, audio, stylized_set
+from audiostyle import artifacts, audio, files, stylized_set
 from audiostyle.audio import Samples, writing
 from audiostyle.audio_stream import resampled
 from audiostyle.command import progress
@@ -166,10 +165,4 @@ def publish(made: Path | str, folder: Path | str, names: dict[str, str] | None =
     opened = artifacts.opening(made, artifacts.AUDIO_SET)
     for name, called in (names or {name: name for name in opened.manifest.files}).items():
         target = Path(folder) / called
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.part")
-        try:
-            shutil.copyfile(opened.path(name), temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        files.copy(opened.path(name), target, durable=True)

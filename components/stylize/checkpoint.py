@@ -6,7 +6,6 @@ was written: the same batch of the same inputs has the same result.
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +16,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from audiostyle.files import replacing
 from components.stylize.transfer import Transferred
 
 log = logging.getLogger(__name__)
@@ -59,14 +59,10 @@ class Kept:
         """Write a batch."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(batch)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         tensors = {_name(key): value.magnitude.contiguous() for key, value in done.items()}
         told = {_name(key): [value.losses, value.error] for key, value in done.items()}
-        safetensors.torch.save_file(tensors, temporary, {"told": json.dumps(told)})
-        # On the disk before it gets its name: after a power cut a name stands for a whole file.
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path, durable=True) as temporary:
+            safetensors.torch.save_file(tensors, temporary, {"told": json.dumps(told)})
 
     def told(self, keys: Sequence[Key]) -> tuple[dict[str, list[float]], str]:
         """Losses of a recording, the mean of its windows at each step, and its first error.

@@ -9,6 +9,7 @@ from audiostyle.errors import InputError
 from audiostyle.manifest import Columns, one_of, rows, shard
 from audiostyle.recordings import beside, is_object
 from audiostyle.store import open_store
+from audiostyle.uris import split_object
 
 COLUMNS = ("id", "content", "style")
 # An id becomes a file name on any system: no separators, no leading dot or dash, no wild cards.
@@ -82,8 +83,8 @@ def read_bytes(manifest: Path | str) -> bytes:
     """All of a manifest. Raises OSError, or InputError for an object that is missing."""
     if isinstance(manifest, Path):
         return manifest.read_bytes()
-    folder, _, name = manifest.rpartition("/")
-    content = open_store(folder).get(name)
+    store, key = split_object(manifest)
+    content = open_store(store).get(key)
     if content is None:
         raise InputError(f"{manifest}: cannot be read: there is no such object")
     return content

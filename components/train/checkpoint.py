@@ -6,7 +6,6 @@ so that a file that a crash of the machine truncated costs one epoch.
 
 import json
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from audiostyle.files import remove_temporaries, replacing
 from audiostyle.untrusted import json_value
 
 log = logging.getLogger(__name__)
@@ -49,19 +49,14 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint and drop those before the last two."""
     folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, checkpoint.epoch)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()
     }
-    safetensors.torch.save_file(tensors, temporary, {"values": json.dumps(checkpoint.values)})
-    # On the disk before it gets its name: after a power cut a name stands for a whole file.
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with replacing(path, durable=True) as temporary:
+        safetensors.torch.save_file(tensors, temporary, {"values": json.dumps(checkpoint.values)})
     for old in sorted(folder.glob("epoch-*.safetensors"))[:-_KEPT]:
         old.unlink()
-    for leftover in folder.glob("*.tmp"):
-        leftover.unlink(missing_ok=True)
+    remove_temporaries(folder)
 
 
 def latest(folder: Path) -> Checkpoint | None:

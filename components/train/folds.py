@@ -9,6 +9,7 @@ from typing import Any
 
 from audiostyle import artifacts, spectrogram_set
 from audiostyle.errors import ArtifactError
+from audiostyle.files import write_text
 from audiostyle.training_metrics import read_metrics
 from components.train import protocol
 from components.train.fit import TrainConfig
@@ -59,7 +60,7 @@ def cross_validate(
     if done != out:
         for name in found:
             shutil.copytree(done / f"fold-{name}", out / f"fold-{name}", dirs_exist_ok=True)
-    artifacts.write_text(out / REPORT, json.dumps(report, indent=1))
+    write_text(out / REPORT, json.dumps(report, indent=1))
     # The state of a fold that was killed just after it was written, too.
     shutil.rmtree(done if done != out else _checkpoints(done), ignore_errors=True)
     log.info(
@@ -88,7 +89,7 @@ def _fold(
     of_same = {"train": config.plain(), "data_digest": digest, "fold": fold}
     if opened is None or {key: opened.config.get(key) for key in of_same} != of_same:
         trained = train(data, out, config, _checkpoints(out.parent), fold)
-        artifacts.write_text(took, json.dumps(trained["seconds"]))
+        write_text(took, json.dumps(trained["seconds"]))
         opened = artifacts.opening(out, artifacts.CLASSIFIER)
     metrics = read_metrics(opened)
     measures: dict[str, Any] = metrics["test"] | {

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from audiostyle import artifacts, network, spectrogram_set
 from audiostyle.errors import InputError
+from audiostyle.files import write_text
 from audiostyle.network import Classifier
 from audiostyle.spectrogram_set import SpectrogramSet
 from components.train import checkpoint, protocol
@@ -79,7 +80,7 @@ def train(
     }
     with artifacts.writing(out, artifacts.CLASSIFIER, about) as temporary:
         network.save(model, temporary)
-        artifacts.write_text(temporary / "metrics.json", json.dumps(metrics, indent=1))
+        write_text(temporary / "metrics.json", json.dumps(metrics, indent=1))
         # Kept clip by clip, so that a later model can be compared on the very same clips.
         held_out = clips.where("test").tolist()
         artifacts.write_table(

@@ -8,6 +8,7 @@ from pathlib import Path
 from audiostyle.artifacts import bytes_digest
 from audiostyle.errors import InputError
 from audiostyle.store import open_store
+from audiostyle.uris import join_s3, split_s3
 from components.stylize.pairs import is_uri
 
 # Two names, a digest each and the dashes between them make an id of at most 100 characters.
@@ -17,12 +18,12 @@ _NAME = 40
 def matching(pattern: str) -> list[str]:
     """Files or objects that a pattern names, sorted. Raises InputError where there is none."""
     if is_uri(pattern):
-        bucket, _, keys = pattern.removeprefix("s3://").partition("/")
+        bucket, keys = split_s3(pattern)
         fixed = re.split(r"[*?\[]", keys)[0]
         # As for files, * stays in its folder and ** does not.
         shape = re.compile(_shape(keys))
         entries = open_store(f"s3://{bucket}").list(fixed)
-        found = [f"s3://{bucket}/{entry.key}" for entry in entries if shape.fullmatch(entry.key)]
+        found = [join_s3(bucket, entry.key) for entry in entries if shape.fullmatch(entry.key)]
     else:
         # Unlike Path.glob, this takes a pattern from the root on.
         paths = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207

@@ -14,6 +14,7 @@ from typing import Any
 
 from audiostyle.artifacts import CLASSIFIER, digest_of, opening
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.files_at import remove_folder, subfolder
 from audiostyle.retry import patiently
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
@@ -190,13 +191,14 @@ def _held(job: Job, ledger: Ledger, workspace: Path, wait: float) -> Iterator[tu
     unfinished = workspace / "unfinished"
     if ledger.folder is not None:
         unfinished = ledger.folder / STATE
-    scratch = unfinished / f"bulk-{digest_of([job.out, *job.shard])[:16]}"
+    name = f"bulk-{digest_of([job.out, *job.shard])[:16]}"
     with lock.kept():
+        scratch = subfolder(unfinished.parent, unfinished.name, name)
         _clear(scratch)
         ledger.clean()
         patiently(ledger.load, job.config.patience, "stylize")
         yield lock, scratch
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove_folder(unfinished.parent, unfinished.name, name)
         with contextlib.suppress(OSError):  # others' work, or a workspace in use
             if ledger.folder is None:
                 unfinished.rmdir()
@@ -205,12 +207,11 @@ def _held(job: Job, ledger: Ledger, workspace: Path, wait: float) -> Iterator[tu
 
 def _clear(scratch: Path) -> None:
     """What a call that was killed left goes, but for windows of long items to go on from."""
-    scratch.mkdir(parents=True, exist_ok=True)
     for left in scratch.iterdir():
-        if left.is_dir() and left.name != "kept":
-            shutil.rmtree(left, ignore_errors=True)
-        elif left.is_file():
+        if left.is_symlink() or left.is_file():
             left.unlink()
+        elif left.is_dir() and left.name != "kept":
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _page(job: Job, items: Items, ledger: Ledger, model: Model, scratch: Path) -> Page | None:
@@ -233,4 +234,4 @@ def _in_parts(ledger: Ledger) -> bool:
 
 
 def _address(ledger: Ledger) -> str:
-    return f"{ledger.store.uri.removeprefix('file://')}/{ledger.name}"
+    return f"{ledger.store.uri}/{ledger.name}"

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from audiostyle.artifacts import digest_of
-from audiostyle.store import FileStore, Store, open_store
+from audiostyle.files import remove_temporaries
+from audiostyle.files_at import editing
+from audiostyle.store import FolderStore, Store, open_store
 from components.stylize.pairs import SAFE_ID
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,6 @@ FORMATS = ("wav", "flac")
 VERSION = 1
 
 _RESULTS = re.compile(r"results(-\d+-of-\d+)?\.jsonl")
-_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Ledger:
 
     def __init__(self, uri: str, shard: tuple[int, int] = (0, 1)) -> None:
         self.store = open_store(uri)
-        self.state = open_store(f"{str(uri).rstrip('/')}/{STATE}")
+        self.state = self.store.below(STATE)
         self.whole = shard[1] == 1
         self.name = "results.jsonl" if self.whole else f"results-{shard[0]}-of-{shard[1]}.jsonl"
         self._shard = f"{shard[0]}-of-{shard[1]}"
@@ -69,7 +70,7 @@ class Ledger:
     @property
     def folder(self) -> Path | None:
         """The folder where this is one."""
-        return self.store.folder if isinstance(self.store, FileStore) else None
+        return self.store.folder if isinstance(self.store, FolderStore) else None
 
     def load(self) -> None:
         """Read what is known: of this shard and of all others."""
@@ -90,16 +91,14 @@ class Ledger:
             return
         path = self.folder / self.name
         if path.is_file():
-            with path.open("rb+") as file:
+            with editing(self.folder, self.name) as file:
                 end = file.seek(0, os.SEEK_END)
                 whole = _whole(file, end)
                 if whole < end:
                     log.warning("%s: its last row was cut short; that item is done again", path)
                     file.truncate(whole)
         if self.whole:
-            for left in self.folder.glob(".*.tmp"):
-                if _LEFTOVER.fullmatch(left.name):
-                    left.unlink(missing_ok=True)
+            remove_temporaries(self.folder)
 
     def done(self, id: str) -> Known | None:
         """The item's row, where it was done and its output is there in full size."""
@@ -119,7 +118,7 @@ class Ledger:
         """Write rows, durably; outputs that they supersede under another name are removed."""
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode()
         if self.folder is not None:
-            _append(self.folder / self.name, text)
+            _append(self.folder, self.name, text)
         else:
             part = f"rows/{self._shard}/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.jsonl"
             self.state.put(part, text)
@@ -190,18 +189,17 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _append(path: Path, text: bytes) -> None:
+def _append(folder: Path, name: str, text: bytes) -> None:
     """All of the text, on the disk, or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        before = file.tell()
+    with editing(folder, name) as file:
+        before = file.seek(0, os.SEEK_END)
         try:
             if file.write(text) < len(text):
                 # The rest did not fit; asking again tells why.
                 file.write(text[file.tell() - before :])
             os.fsync(file.fileno())
             if file.tell() - before != len(text):
-                raise OSError(28, os.strerror(28), str(path))
+                raise OSError(28, os.strerror(28), str(folder / name))
         except OSError:
             file.truncate(before)
             raise

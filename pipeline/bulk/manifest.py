@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audiostyle.errors import InputError
 from audiostyle.store import open_store
+from audiostyle.uris import split_s3
 from components.stylize.pairs import is_uri, read_bytes
 from pipeline.bulk.formats import FORMATS, Row
 from pipeline.bulk.globs import matching, named
@@ -105,7 +106,7 @@ def _tagged(item: Item, known: dict[str, tuple[int, str]]) -> Item:
 
 def _asked(objects: Iterable[str]) -> Iterator[tuple[str, tuple[int, str] | None]]:
     """Size and tag of each object, or None where there is none."""
-    split = {uri: uri.removeprefix("s3://").partition("/")[::2] for uri in objects}
+    split = {uri: split_s3(uri) for uri in objects}
     buckets = {bucket for bucket, _ in split.values()}
     stores = {bucket: open_store(f"s3://{bucket}") for bucket in buckets}
     for store in stores.values():

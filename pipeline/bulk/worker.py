@@ -22,6 +22,7 @@ from audiostyle import artifacts
 from audiostyle.errors import AudioError, AudiostyleError
 from audiostyle.retry import passes
 from audiostyle.store import Store, StoreUnavailableError, open_store
+from audiostyle.uris import split_s3
 from components.stylize.pairs import is_uri
 
 # Bytes of recordings from buckets that stay on this machine for later batches.
@@ -199,7 +200,7 @@ class Recordings:
     def _begin(self, uri: str) -> None:
         file = self._files.get(uri)
         if file is None or _failed(file):
-            bucket = _bucket(uri)
+            bucket, _ = split_s3(uri)
             if bucket not in self._stores:
                 self._stores[bucket] = open_store(f"s3://{bucket}")
             # A folder each: objects of one name from several places keep that name.
@@ -219,11 +220,11 @@ class Recordings:
                 shutil.rmtree(path.parent)
 
     def _fetched(self, uri: str, number: int) -> tuple[Path, str]:
-        key = uri.removeprefix("s3://").partition("/")[2]
+        bucket, key = split_s3(uri)
         target = self._folder / str(number) / (key.rpartition("/")[2] or "recording")
         target.parent.mkdir(parents=True)
         try:
-            with self._stores[_bucket(uri)].open(key) as stream, target.open("wb") as file:
+            with self._stores[bucket].open(key) as stream, target.open("wb") as file:
                 for chunk in stream.chunks:
                     file.write(chunk)
             if target.stat().st_size != stream.total:
@@ -236,10 +237,6 @@ class Recordings:
 
 def _failed(file: "Future[Any]") -> bool:
     return file.done() and file.exception() is not None
-
-
-def _bucket(uri: str) -> str:
-    return uri.removeprefix("s3://").partition("/")[0]
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from kfp import compiler
 
 from audiostyle.errors import InputError
-from audiostyle.uris import require_no_secret, require_remote
+from audiostyle.uris import object_name, require_no_secret, require_remote, scheme_of
 from components.preprocess.datasets.published import PUBLISHED
 from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
@@ -240,19 +239,18 @@ def _data(
     cache: str,
     checkpoints: str,
 ) -> dict[str, Any]:
-    parts = urlsplit(data)
-    if parts.scheme in ("s3", "https", "http"):
-        if not is_archive(Path(parts.path)):
+    if scheme_of(data) in ("s3", "https", "http"):
+        if not is_archive(Path(object_name(data))):
             raise InputError(
                 f"data: {data} is no archive: its name ends neither in .zip nor in .tar.…; a"
                 " folder is read from a volume"
             )
     elif data not in PUBLISHED:
         _on_volume(chosen, "data", data, "preprocess", "a data set's name, an archive's address")
-    if mirror and urlsplit(mirror).scheme not in ("s3", "https", "http"):
+    if mirror and scheme_of(mirror) not in ("s3", "https", "http"):
         raise InputError(f"from: must be an s3:// or https:// address (got {mirror!r})")
     cache = cache or chosen.preprocess.cache or chosen.cluster.cache
-    if cache and urlsplit(cache).scheme != "s3":
+    if cache and scheme_of(cache) != "s3":
         _on_volume(chosen, "cache", cache.removeprefix("file://"), "preprocess", "an s3:// address")
     if checkpoints:
         _on_volume(chosen, "checkpoints", checkpoints, "train", "")
@@ -273,10 +271,9 @@ def _check_pairs(chosen: Settings, pairs: str, work: str) -> None:
 
 
 def _object_or_volume(chosen: Settings, name: str, value: str, task: str, form: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme != "s3":
+    if scheme_of(value) != "s3":
         _on_volume(chosen, name, value, task, form)
-    elif not parts.netloc or not parts.path.strip("/"):
+    elif not object_name(value):
         raise InputError(f"{name}: must be {form} (got {value!r})")
 
 
@@ -287,7 +284,7 @@ def _tracking(chosen: Settings, given: str) -> str:
             "tracking_uri: is not set; give --tracking-uri, MLFLOW_TRACKING_URI or"
             " cluster.tracking_uri in the settings"
         )
-    if urlsplit(uri).scheme not in ("http", "https"):
+    if scheme_of(uri) not in ("http", "https"):
         raise InputError(
             f"tracking_uri: must be the http(s):// address of an MLflow server that the pods"
             f" reach (got {uri!r})"

@@ -42,7 +42,7 @@ import pipeline.bulk
 for found in pkgutil.iter_modules(pipeline.bulk.__path__, "pipeline.bulk."):
     if found.name != "pipeline.bulk.component":
         importlib.import_module(found.name)
-import audiostyle.store_s3, components.stylize.stylize, components.reconstruct.reconstruct
+import audiostyle.store.s3, components.stylize.stylize, components.reconstruct.reconstruct
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 

@@ -87,7 +87,7 @@ def serve(folder: Path, small: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     _command("audiostyle")
-    importlib.import_module("audiostyle.store_s3")
+    importlib.import_module("audiostyle.store.s3")
     model = ("--classifier", str(small / "model"), "--out")
     data = ("--data", str(small / "set"), "--out")
     for name, arguments in (

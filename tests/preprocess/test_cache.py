@@ -18,7 +18,7 @@ from audiostyle.errors import InputError
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.spectrogram_set import Clip, Failure
 from audiostyle.store import Store, StoreUnavailableError, open_store
-from audiostyle.store_s3 import S3Store
+from audiostyle.store.s3 import S3Store
 from components.preprocess import cache as module
 from components.preprocess.cache import SpectrogramCache, key_of, settings_digest
 from components.preprocess.cutting import CutConfig

@@ -1,11 +1,7 @@
 """Audio that a browser can play, inside the report's own folder."""
 
-import os
 import re
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +10,7 @@ import soundfile
 
 from audiostyle import audio
 from audiostyle.artifacts import file_digest
+from audiostyle.files import replacing
 
 # What Chromium, Firefox and Safari all decode, as libsndfile names format and sample format.
 # 64-bit float, AIFF, CAF, AU and the like are not among them.
@@ -65,25 +62,6 @@ def relative_url(path: Path) -> str:
     """A relative path as a URL, every byte of its name kept: spaces, quotes, %, # and ? encoded."""
     # "./" keeps a colon in the first name from reading as a scheme.
     return "./" + quote(path.as_posix(), errors="surrogateescape")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary file beside `path` to fill, which replaces it at the end; atomic.
-
-    An error inside leaves `path` as it was and no temporary file.
-    """
-    handle, name = tempfile.mkstemp(prefix=".report-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files private; these have the rights of the folder they lie in, so that
-        # whoever may list it (another user, a web server) may read them.
-        temporary.chmod(path.parent.stat().st_mode & 0o666)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _safe(name: str) -> str:

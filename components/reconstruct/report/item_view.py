@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostyle import audio
+from audiostyle.files import replacing
 from components.reconstruct.report import spectrogram_images
-from components.reconstruct.report.browser_audio import publish, replacing
+from components.reconstruct.report.browser_audio import publish
 from components.reconstruct.report.charts import LineChart, line_chart
 
 # In the order in which they are shown.

@@ -20,8 +20,8 @@ import jinja2
 from markupsafe import Markup
 
 from audiostyle.errors import ArtifactError, AudioError, InputError
+from audiostyle.files import replacing
 from components.reconstruct.report import spectrogram_images
-from components.reconstruct.report.browser_audio import replacing
 from components.reconstruct.report.charts import Confusion, LineChart, confusion, line_chart
 from components.reconstruct.report.item_view import ROLES, Item, number, percent, view_item
 

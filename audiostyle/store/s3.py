@@ -1,16 +1,30 @@
 """The store in a bucket: the only module that talks S3, through boto3."""
 
+import base64
 import contextlib
-import threading
+import copy
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from audiostyle.errors import AudiostyleError, InputError
-from audiostyle.store import ATTEMPTS, CHUNK, Entry, StoreUnavailableError, Stream, checked
+from audiostyle.store.base import (
+    ATTEMPTS,
+    CHUNK,
+    Checksum,
+    Entry,
+    StoreUnavailableError,
+    Stream,
+    require_key,
+    require_size,
+)
+from audiostyle.store.plain_http import Headers, PlainHttp
+from audiostyle.uris import join_s3, shown_address, without_secrets
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class S3Store:
@@ -18,51 +32,71 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str = "", *, attempts: int = ATTEMPTS) -> None:
         self.bucket = bucket
-        self.prefix = f"{prefix}/" if prefix else ""
-        self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
+        # To the letter: of `a/` and `a//`, one is the folder `a` and one the nameless one in it.
+        self.prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+        self.uri = join_s3(bucket, self.prefix).removesuffix("/")
         self._client = _client(self.uri, attempts)
-        self._direct: _PlainHttp | None = _PlainHttp()
+        self._direct: PlainHttp | None = PlainHttp()
+
+    def below(self, prefix: str) -> "S3Store":
+        """See Store."""
+        inner = copy.copy(self)  # with the same client
+        inner.prefix = f"{self._key(prefix)}/"
+        inner.uri = join_s3(self.bucket, inner.prefix).removesuffix("/")
+        return inner
 
     def check(self) -> None:
         """Raise InputError for a missing bucket or refused credentials, else where it is down."""
-        with self._told(""):
+        with self._naming(""):
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, most: int | None = None, compare: bool = True) -> bytes | None:
         """See Store."""
-        if (
-            self._direct is not None
-            and (content := self._get_directly(key, self._direct)) is not None
-        ):
-            return content
-        with self._told(key):
-            found = self._if_there("get_object", key)
-            return None if found is None else bytes(found["Body"].read())
+        if self._direct is not None:
+            headers, content = self._get_directly(key, self._direct, most)
+            if content is not None:
+                return self._compared(key, headers, content) if compare else content
+        with self._naming(key):
+            answer = self._if_there("get_object", key, ChecksumMode="ENABLED")
+            if answer is None:
+                return None
+            with contextlib.closing(answer["Body"]) as body:
+                require_size(self._uri(key), int(answer["ContentLength"]), most)
+                content = bytes(body.read())
+        return self._compared(key, _headers(answer), content) if compare else content
 
-    def _get_directly(self, key: str, direct: "_PlainHttp") -> bytes | None:
+    def _compared(self, key: str, headers: Headers, content: bytes) -> bytes:
+        if checksum := _checksum(headers):
+            for _ in checksum.check(self._uri(key), iter((content,))):
+                pass
+        return content
+
+    def _get_directly(
+        self, key: str, direct: "PlainHttp", most: int | None
+    ) -> tuple[Headers, bytes | None]:
         """The bytes by a plain request to a signed address, or None where that does not work.
 
         Half a megabyte takes boto3 2.9 ms of a core, this 0.7 ms. Whatever does not go well is
         boto3's to repeat and explain; after a connection that failed (a proxy, certificates of
         one's own, a server that stopped) it does all that follows.
         """
-        with self._told(key):
+        with self._naming(key):
             url = self._client.generate_presigned_url(
                 "get_object", Params={"Bucket": self.bucket, "Key": self._key(key)}
             )
         try:
-            status, content = direct.get(url)
+            status, headers, content = direct.get(url, most)
         except (HTTPException, OSError):
             self._direct = None
-            return None
-        return content if status == 200 else None
+            return {}, None
+        return headers, content if status == 200 else None
 
     def put(self, key: str, content: bytes, *, absent: bool = False) -> bool:
         """See Store. The server keeps one of several that write at a time, whole."""
         from botocore.exceptions import ClientError
 
         condition = {"IfNoneMatch": "*"} if absent else {}
-        with self._told(key):
+        with self._naming(key):
             try:
                 self._client.put_object(
                     Bucket=self.bucket, Key=self._key(key), Body=content, **condition
@@ -76,72 +110,82 @@ class S3Store:
 
     def put_file(self, key: str, path: Path) -> None:
         """See Store. Read as it is sent, not into memory; an object holds 5 GB at most."""
-        with self._told(key), path.open("rb") as file:
+        with self._naming(key), path.open("rb") as file:
             self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=file)
 
     def tag(self, key: str) -> str | None:
         """See Store."""
-        with self._told(key):
-            found = self._if_there("head_object", key)
-            return None if found is None else str(found["ETag"])
+        with self._naming(key):
+            answer = self._if_there("head_object", key)
+            return None if answer is None else str(answer["ETag"])
 
     def size(self, key: str) -> int | None:
         """See Store."""
-        with self._told(key):
-            found = self._if_there("head_object", key)
-            return None if found is None else int(found["ContentLength"])
+        with self._naming(key):
+            answer = self._if_there("head_object", key)
+            return None if answer is None else int(answer["ContentLength"])
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """See Store. A thousand names are held in memory at a time."""
-        with self._told(prefix):
+        with self._naming(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self.prefix + prefix
             )
             for page in pages:
-                for found in page.get("Contents", ()):
-                    key = found["Key"].removeprefix(self.prefix)
-                    yield Entry(key, found["Size"], found["LastModified"].timestamp())
+                for item in page.get("Contents", ()):
+                    key = item["Key"].removeprefix(self.prefix)
+                    if key:  # else the marker of the folder itself
+                        yield Entry(key, item["Size"], item["LastModified"].timestamp())
 
     def delete(self, key: str) -> None:
         """See Store."""
-        with self._told(key):
+        with self._naming(key):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
 
     @contextmanager
     def open(self, key: str, start: int = 0) -> Iterator[Stream]:
         """See Store."""
         body = None
-        with self._told(key):
-            head = self._if_there("head_object", key)
-            if head is None:
-                raise InputError(f"{self.uri}/{key}: does not exist")
-            total = int(head["ContentLength"])
+        with self._naming(key):
+            answer = self._if_there("head_object", key, ChecksumMode="ENABLED")
+            if answer is None:
+                raise InputError(f"{self._uri(key)}: does not exist")
+            total, tag = int(answer["ContentLength"]), answer["ETag"]
+            checksum = _checksum(_headers(answer))
             if start < total:
-                body = self._client.get_object(
-                    Bucket=self.bucket,
-                    Key=self._key(key),
-                    Range=f"bytes={start}-",
-                    IfMatch=head["ETag"],
-                )["Body"]
+                # A range that is the whole object would be answered without its checksums.
+                part = {"Range": f"bytes={start}-"} if start else {"ChecksumMode": "ENABLED"}
+                answer = self._client.get_object(
+                    Bucket=self.bucket, Key=self._key(key), IfMatch=tag, **part
+                )
+                body = answer["Body"]
+                checksum = checksum or (None if start else _checksum(_headers(answer)))
         if body is None:
-            yield Stream(total, head["ETag"], iter(()))
-        else:
-            with contextlib.closing(body):
-                yield Stream(total, head["ETag"], self._chunks(key, body))
+            yield Stream(total, tag, iter(()), checksum)
+            return
+        with contextlib.closing(body):
+            chunks = self._chunks(key, body)
+            if checksum and not start:
+                chunks = checksum.check(self._uri(key), chunks)
+            yield Stream(total, tag, chunks, checksum)
 
     def _chunks(self, key: str, body: Any) -> Iterator[bytes]:
         # Around the reading alone: what the caller does with a chunk fails in its own words.
-        with self._told(key):
+        with self._naming(key):
             yield from body.iter_chunks(CHUNK)
 
     def _key(self, key: str) -> str:
-        return self.prefix + checked(key)
+        return self.prefix + require_key(key)
 
-    def _if_there(self, operation: str, key: str) -> Any:
+    def _uri(self, key: str) -> str:
+        return f"{self.uri}/{key}"
+
+    def _if_there(self, operation: str, key: str, **more: str) -> Any:
         from botocore.exceptions import ClientError
 
         try:
-            return getattr(self._client, operation)(Bucket=self.bucket, Key=self._key(key))
+            request = getattr(self._client, operation)
+            return request(Bucket=self.bucket, Key=self._key(key), **more)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code"))
             if _status(error) == 404 and code != "NoSuchBucket":
@@ -149,13 +193,13 @@ class S3Store:
             raise
 
     @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
+    def _naming(self, key: str) -> Iterator[None]:
         """Say what boto3 raised in words that name the URI and what to do about it."""
         from botocore import exceptions as b
         from urllib3.exceptions import HTTPError
 
-        uri = f"{self.uri}/{key}".rstrip("/")
-        endpoint = self._client.meta.endpoint_url
+        uri = self._uri(key) if key else self.uri
+        endpoint = shown_address(self._client.meta.endpoint_url)
         try:
             yield
         except b.ClientError as error:
@@ -165,10 +209,10 @@ class S3Store:
                 f"{uri}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ) from None
         except b.ParamValidationError as error:
-            raise InputError(f"{uri}: {' '.join(str(error).split())}") from None
+            raise InputError(f"{uri}: {_line(error)}") from None
         except (b.BotoCoreError, HTTPError, OSError) as error:
             raise StoreUnavailableError(
-                f"{uri}: no answer from {endpoint}: {' '.join(str(error).split())}"
+                f"{uri}: no answer from {endpoint}: {_line(error)}"
             ) from None
 
 
@@ -180,7 +224,7 @@ def _client(uri: str, attempts: int) -> Any:
     except ImportError as error:
         raise InputError(f"{uri}: needs the package {error.name}: pip install boto3") from None
 
-    def made(style: str) -> Any:
+    def client_for(style: str) -> Any:
         config = Config(
             retries={"mode": "standard", "total_max_attempts": attempts},
             signature_version="s3v4",
@@ -196,51 +240,37 @@ def _client(uri: str, attempts: int) -> Any:
 
     try:
         session = boto3.session.Session()  # one: it holds what both clients read at their start
-        client = made("auto")
+        client = client_for("auto")
         # Elsewhere than at Amazon, buckets are seldom names in the DNS.
-        return client if "amazonaws.com" in client.meta.endpoint_url else made("path")
+        return client if "amazonaws.com" in client.meta.endpoint_url else client_for("path")
     except (BotoCoreError, ValueError) as error:
-        raise InputError(f"{uri}: the S3 settings cannot be used: {error}") from None
+        raise InputError(f"{uri}: the S3 settings cannot be used: {_line(error)}") from None
 
 
-class _PlainHttp(threading.local):
-    """Requests to one host, over a connection that every thread keeps for itself.
+def _headers(answer: Any) -> Headers:
+    headers: Headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    return headers
 
-    urllib3, with copies and a pool, takes twice the time for half a megabyte.
+
+def _checksum(headers: Headers) -> Checksum | None:
+    """The checksum of a whole object in the headers of an answer, if there is one.
+
+    An ETag is an MD5 where the object was sent in one part and is not encrypted with a key other
+    than the store's own; a composite one, of the checksums of parts, ends in `-` and their number.
     """
-
-    def __init__(self) -> None:
-        self._kept: HTTPConnection | None = None
-
-    def get(self, url: str) -> tuple[int, bytes]:
-        """Status and body of the answer. Raises HTTPException or OSError where none came."""
-        parts = urlsplit(url)
-        target = f"{parts.path}?{parts.query}"
-        if self._kept is not None:
-            # Servers close connections on which nothing came for a while: once more, on a new one.
-            with contextlib.suppress(HTTPException, OSError):
-                return self._answer(self._kept, target)
-        return self._answer(_connected(parts), target)
-
-    def _answer(self, connection: HTTPConnection, target: str) -> tuple[int, bytes]:
-        self._kept = None
-        try:
-            connection.request("GET", target)
-            with connection.getresponse() as answer:
-                content = answer.read()
-        except BaseException:
-            connection.close()  # with half an answer in it, it is of no use to another request
-            raise
-        self._kept = connection
-        return answer.status, content
+    text = headers.get("x-amz-checksum-sha256", "")
+    if text and "-" not in text:
+        with contextlib.suppress(ValueError):
+            return Checksum("sha256", base64.b64decode(text, validate=True).hex())
+    tag = headers.get("etag", "").strip('"').lower()
+    encrypted = "x-amz-server-side-encryption-customer-algorithm" in headers or headers.get(
+        "x-amz-server-side-encryption", ""
+    ).startswith("aws:kms")
+    return Checksum("md5", tag) if not encrypted and _MD5.fullmatch(tag) else None
 
 
-def _connected(parts: SplitResult) -> HTTPConnection:
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(str(parts.hostname), parts.port, timeout=5)
-    connection.connect()
-    connection.sock.settimeout(60)
-    return connection
+def _line(error: object) -> str:
+    return without_secrets(" ".join(str(error).split()))
 
 
 def _status(error: Any) -> int:
@@ -259,4 +289,4 @@ def _explained(error: Any, uri: str, bucket: str, endpoint: str) -> AudiostyleEr
         )
     if status >= 500 or status == 429:
         return StoreUnavailableError(f"{uri}: {endpoint} answers {status} {code}")
-    return AudiostyleError(f"{uri}: {endpoint} answers {status} {code}: {error}")
+    return AudiostyleError(f"{uri}: {endpoint} answers {status} {code}: {_line(error)}")
