@@ -1,9 +1,11 @@
 """A real MLflow server for tests (sqlite, artifacts in SeaweedFS), and a line to it that breaks."""
 
+import contextlib
 import http.client
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from pathlib import Path
 import pytest
 from seaweedfs import ACCESS, BUCKET, SECRET, SeaweedFS, _free_ports
 
-from audiostyle.registry import Registry
+from audiostyle import workspace_database
 
 TRACKING_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 
@@ -27,7 +29,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables with nothing in them: made once, since that takes seconds, and copied."""
     made = tmp_path_factory.getbasetemp() / "empty" / "mlflow.db"
     if not made.exists():  # every module that imports this fixture has it anew
-        Registry(f"sqlite:///{made}").versions()
+        workspace_database.prepare(made)
     return made
 
 
@@ -93,7 +95,11 @@ def mlflow_server(
 ) -> Iterator[MlflowServer]:
     """A server for all tests of a module that imports this fixture."""
     server = MlflowServer(tmp_path_factory.mktemp("mlflow"), seaweedfs_server)
-    shutil.copy(empty_database, server.folder / "mlflow.db")
+    database = shutil.copy(empty_database, server.folder / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        # A server's experiments have its own artifact root; this one's is a folder.
+        connection.execute("DELETE FROM experiments WHERE name = 'audiostyle'")
+        connection.commit()
     try:
         server.start()
         yield server

@@ -11,7 +11,9 @@ import torch
 from audiostyle import artifacts, network, spectrogram_set
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.network import Classifier
-from audiostyle.registry import CHALLENGER, MODEL, Record, Registry, Version
+from audiostyle.registration import Record
+from audiostyle.registration import register as register_version
+from audiostyle.registry import CHALLENGER, MODEL, Registry, Version
 from audiostyle.spectrogram_set import SpectrogramSet
 from audiostyle.training_metrics import read_metrics
 from components.train import card, figures, protocol, retraining
@@ -45,20 +47,22 @@ def register(
     registry = Registry(tracking_uri)
     try:
         version = _registered(registry, opened, clips, lineage or {})
-        if VERDICT not in version.tags:
-            version = _decided(registry, opened, clips, version, config)
+        with registry.exclusive():  # of two at once, the second is compared with the first
+            version = registry.find(str(version.version))
+            if VERDICT not in version.tags:
+                version = _decided(registry, opened, clips, version, config)
     except InputError:
         raise
     except AudiostyleError as error:
-        kept = f"the classifier is kept in {opened.folder}; registering again completes this"
-        raise AudiostyleError(f"{error} ({kept})") from error
-    told = {
-        key.removeprefix("audiostyle."): value
-        for key, value in version.tags.items()
-        if key in (VERDICT, "audiostyle.reason")
+        hint = f"the classifier is kept in {opened.folder}; registering again completes this"
+        raise AudiostyleError(f"{error} ({hint})") from error
+    tags = {
+        name: version.tags[f"audiostyle.{name}"]
+        for name in ("verdict", "reason", "warning")
+        if f"audiostyle.{name}" in version.tags
     }
-    log.info("register: %s version %d, %s", MODEL, version.version, told)
-    return {"name": MODEL, "version": str(version.version), "uri": version.uri, **told}
+    log.info("register: %s version %d, %s", MODEL, version.version, tags)
+    return {"name": MODEL, "version": str(version.version), "uri": version.uri, **tags}
 
 
 def _held_out(opened: artifacts.Artifact, data: Path | str) -> SpectrogramSet:
@@ -99,7 +103,7 @@ def _registered(
             summary=card.summary(opened, metrics, clips),
             figures=Path(folder),
         )
-        return registry.register(opened.folder, record)
+        return register_version(registry, opened.folder, record)
 
 
 def _decided(

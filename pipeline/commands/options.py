@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from audiostyle import tracking_uris
 from audiostyle.command import option_value
 from audiostyle.config import Config
+from audiostyle.errors import InputError
 from audiostyle.uris import require_no_secret
 
 if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
@@ -52,7 +54,9 @@ def with_options(*groups: Iterable[Any]) -> Callable[[F], F]:
 def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
     """MLflow's address: the one that is given, or the sqlite database of a workspace."""
     if tracking_uri:
-        return require_no_secret("tracking-uri", tracking_uri)
+        return tracking_uris.tracking_uri("tracking-uri", tracking_uri)
+    if "?" in str(workspace.resolve()):
+        raise InputError(f"workspace: '?' ends the address of its database (got {workspace})")
     return f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
 
 
