@@ -1,20 +1,28 @@
 """Running a pipeline on this machine: kfp.local, every task a subprocess or a container."""
 
+import contextlib
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
+import time
+import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kfp import dsl, local
 
+from audiostyle import artifacts
 from audiostyle.artifacts import file_digest
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files_at import temporary_name
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run(
@@ -32,33 +40,85 @@ def run(
         kfp.local.DockerRunner (`containers.prepared`), given a folder that tasks leave errors in.
     Raises the error of the stage that failed: InputError or AudiostyleError.
     """
-    workspace.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # kfp warns at compilation that parameters of pipelines have mutable defaults: its own way.
-        warnings.simplefilter("ignore")
-        local.init(
-            runner=local.DockerRunner(**containers(Path(folder)))
-            if containers
-            else local.SubprocessRunner(use_venv=False),
-            pipeline_root=str(workspace / "pipeline"),
-            raise_on_error=True,
-            enable_caching=True,
-        )
+    with _outputs(workspace) as root, tempfile.TemporaryDirectory() as folder:
         error_file = Path(folder) / "error.json"
-        os.environ[ERROR_FILE] = str(error_file)
-        # Lines of a task appear when they are written, not when its buffer is full.
-        os.environ["PYTHONUNBUFFERED"] = "1"
-        try:
-            outputs: Mapping[str, Any] = pipeline(**arguments).outputs
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise _told(error_file) or AudiostyleError(f"pipeline: {error}") from None
-        finally:
-            del os.environ[ERROR_FILE]
+        with warnings.catch_warnings(), _environment(error_file):
+            # kfp warns at compilation that parameters of pipelines have mutable defaults.
+            warnings.simplefilter("ignore")
+            local.init(
+                runner=local.DockerRunner(**containers(Path(folder)))
+                if containers
+                else local.SubprocessRunner(use_venv=False),
+                pipeline_root=str(root),
+                raise_on_error=True,
+                enable_caching=True,
+                cache_root=str(_cache(workspace)),
+            )
+            try:
+                outputs: Mapping[str, Any] = pipeline(**arguments).outputs
+            except (RuntimeError, KeyError, ValueError) as error:
+                text = _COLOUR.sub("", str(error))
+                raise _task_error(error_file) or AudiostyleError(
+                    f"pipeline: {text}; the lines of its task above say why"
+                ) from None
         # kfp takes a container that is gone before it was asked about for a success.
-        if told := _told(error_file):
-            raise told
+        if error_of_task := _task_error(error_file):
+            raise error_of_task
         _check_there(outputs)
     return outputs
+
+
+@contextlib.contextmanager
+def _outputs(workspace: Path) -> Iterator[Path]:
+    """A folder for what the tasks of one run write. A run that fails with nothing leaves nothing.
+
+    What a task finished before another failed stays: the next run need not do it again.
+    """
+    new = not workspace.exists()
+    root = workspace / "pipeline" / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    root.mkdir(parents=True)
+    root.chmod(root.parent.stat().st_mode)  # writable for containers where that one is
+    try:
+        yield root
+    except BaseException:
+        if not any(root.rglob(artifacts.MANIFEST)):
+            shutil.rmtree(root, ignore_errors=True)
+            # Not empty: another run uses it, or has.
+            with contextlib.suppress(OSError):
+                _cache(workspace).rmdir()
+            with contextlib.suppress(OSError):
+                root.parent.rmdir()
+                if new:
+                    workspace.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _environment(error_file: Path) -> Iterator[None]:
+    """Variables for the processes of tasks."""
+    values = {
+        ERROR_FILE: str(error_file),
+        # Lines of a task appear when they are written, not when its buffer is full.
+        "PYTHONUNBUFFERED": "1",
+        # A module in the current folder, such as kfp.py, is not run in place of the real one.
+        "PYTHONSAFEPATH": "1",
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _cache(workspace: Path) -> Path:
+    """Folder of kfp's cache, whose entries are absolute: another one once a workspace has moved."""
+    place = hashlib.sha256(os.fsencode(workspace.resolve())).hexdigest()[:12]
+    return workspace / "pipeline" / f".kfp_cache-{place}"
 
 
 def _check_there(outputs: Mapping[str, Any]) -> None:
@@ -70,13 +130,13 @@ def _check_there(outputs: Mapping[str, Any]) -> None:
             )
 
 
-def _told(error_file: Path) -> AudiostyleError | None:
+def _task_error(error_file: Path) -> AudiostyleError | None:
     """The error that the failed task left, if it could explain itself."""
     if not error_file.is_file():
         return None
-    told = json.loads(error_file.read_text(encoding="utf-8"))
-    kind = InputError if told["exit_code"] == InputError.exit_code else AudiostyleError
-    return kind(told["message"])
+    row = json.loads(error_file.read_text(encoding="utf-8"))
+    kind = InputError if row["exit_code"] == InputError.exit_code else AudiostyleError
+    return kind(row["message"])
 
 
 def fingerprint(folder: Path) -> str:
@@ -89,9 +149,13 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def show(made: Path, link: Path) -> Path:
-    """Let a link with a name that stays point at the newest result; returns the link."""
+def show(result: Path, link: Path) -> Path:
+    """Let a link with a name that stays point at the newest result; returns the link.
+
+    Relative, so that it leads to the same result when the workspace is moved or copied.
+    """
     temporary = link.with_name(temporary_name(link.name))
-    temporary.symlink_to(made.resolve(), target_is_directory=True)
+    target = os.path.relpath(result.resolve(), link.parent.resolve())
+    temporary.symlink_to(target, target_is_directory=True)
     temporary.replace(link)
     return link

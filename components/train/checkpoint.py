@@ -4,8 +4,11 @@ One safetensors file an epoch, written under a temporary name and renamed; the l
 so that a file that a crash of the machine truncated costs one epoch.
 """
 
+import contextlib
+import itertools
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from audiostyle.files import remove_temporaries, replacing
@@ -20,7 +24,7 @@ from audiostyle.untrusted import json_value
 
 log = logging.getLogger(__name__)
 
-_KEPT = 2
+_LAST = 2  # checkpoints that stay
 _DAMAGE = (
     OSError,
     LookupError,
@@ -40,6 +44,38 @@ class Checkpoint:
     values: dict[str, Any]
 
 
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[Path]:
+    """A folder for checkpoints that no other running process uses: this one, or `NAME-2`, ….
+
+    Where two processes train the same at once, neither waits for the other, and neither goes on
+    from, or removes, what the other writes. A process that was killed holds nothing: the next one
+    gets its folder, and goes on there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        for number in itertools.count(1):
+            own = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            lock = FileLock(own.with_name(f".{own.name}.lock"), blocking=False, mode=0o664)
+            try:
+                stack.enter_context(lock)
+            except Timeout:
+                continue
+            except (OSError, NotImplementedError) as error:
+                # A volume without locks: one task has it to itself, as on a cluster.
+                log.info("train: no lock for %s: %s", own, error)
+            else:
+                stack.callback(Path(lock.lock_file).unlink, missing_ok=True)
+            break
+        try:
+            yield own
+        finally:
+            with contextlib.suppress(OSError):  # not empty: a checkpoint to go on from
+                own.rmdir()
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
+
+
 def path_of(folder: Path, epoch: int) -> Path:
     """Where the checkpoint of an epoch is kept."""
     return folder / f"epoch-{epoch:05d}.safetensors"
@@ -54,7 +90,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     }
     with replacing(path, durable=True) as temporary:
         safetensors.torch.save_file(tensors, temporary, {"values": json.dumps(checkpoint.values)})
-    for old in sorted(folder.glob("epoch-*.safetensors"))[:-_KEPT]:
+    for old in sorted(folder.glob("epoch-*.safetensors"))[:-_LAST]:
         old.unlink()
     remove_temporaries(folder)
 
@@ -79,8 +115,6 @@ def clear(folder: Path) -> None:
     """Remove the checkpoints of a training that is done."""
     for path in folder.glob("epoch-*"):
         path.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Cross-validation: a classifier for each published fold, tested on that fold alone."""
 
+import contextlib
 import json
 import logging
 import shutil
@@ -11,7 +12,7 @@ from audiostyle import artifacts, spectrogram_set
 from audiostyle.errors import ArtifactError
 from audiostyle.files import write_text
 from audiostyle.training_metrics import read_metrics
-from components.train import protocol
+from components.train import checkpoint, protocol
 from components.train.fit import TrainConfig
 from components.train.train import train
 
@@ -34,8 +35,8 @@ def cross_validate(
 
     out: a folder; gets a classifier artifact `fold-NAME` each, and `folds.json`, which is also
     what is returned: `folds` (measures by name), and of `accuracy`, `balanced_accuracy`, `ece` and
-    `seconds` the `_mean` and the `_std` (sample deviation, 0 for one fold); `chance`, and the
-    `confusion` summed over the folds, in which every clip is tested once.
+    `seconds` the `_mean` and, of two folds or more, the `_std` (sample deviation); `chance`, and
+    the `confusion` summed over the folds, in which every clip is tested once.
     checkpoints: folder that outlives a stopped run, for finished folds and the state of the one
     that was being trained. By default they stay in and beside `out`.
 
@@ -47,30 +48,35 @@ def cross_validate(
     chosen = known if fold == ALL else [fold]
     for name in chosen:
         protocol.of_fold(clips, name, config.seed)  # refused before the first is trained
-    done = out
-    if checkpoints:
-        done = (
-            Path(checkpoints) / f"folds-{artifacts.digest_of([config.plain(), clips.digest])[:16]}"
-        )
-    found = {}
-    for number, name in enumerate(chosen, 1):
-        log.info("train: fold %s, %d of %d", name, number, len(chosen))
-        found[name] = _fold(data, done / f"fold-{name}", config, name, clips.digest)
-    report = summarise(found) | {"train": config.plain(), "data_digest": clips.digest}
-    if done != out:
-        for name in found:
-            shutil.copytree(done / f"fold-{name}", out / f"fold-{name}", dirs_exist_ok=True)
-    write_text(out / REPORT, json.dumps(report, indent=1))
-    # The state of a fold that was killed just after it was written, too.
-    shutil.rmtree(done if done != out else _checkpoints(done), ignore_errors=True)
-    log.info(
-        "train: accuracy %.3f +- %.3f over %d folds (chance %.3f)",
-        report["accuracy_mean"],
-        report["accuracy_std"],
-        len(found),
-        report["chance"],
-    )
+    with contextlib.ExitStack() as stack:
+        done = out
+        if checkpoints:
+            key = artifacts.digest_of([config.plain(), clips.digest])[:16]
+            done = stack.enter_context(checkpoint.claimed(Path(checkpoints) / f"folds-{key}"))
+        measures = {}
+        for number, name in enumerate(chosen, 1):
+            log.info("train: fold %s, %d of %d", name, number, len(chosen))
+            measures[name] = _fold(data, done / f"fold-{name}", config, name, clips.digest)
+        report = summarise(measures) | {"train": config.plain(), "data_digest": clips.digest}
+        if done != out:
+            for name in measures:
+                shutil.copytree(done / f"fold-{name}", out / f"fold-{name}", dirs_exist_ok=True)
+        write_text(out / REPORT, json.dumps(report, indent=1))
+        # The state of a fold that was killed just after it was written, too.
+        shutil.rmtree(done if done != out else _checkpoints(done), ignore_errors=True)
+    log.info("train: %s", line(report))
     return report
+
+
+def line(report: dict[str, Any]) -> str:
+    """The report in one line: means with their deviations, which a single fold has not."""
+    parts = [
+        f"{name.replace('_', ' ')} {report[f'{name}_mean']:.3f}"
+        + (f" +- {report[f'{name}_std']:.3f}" if f"{name}_std" in report else "")
+        for name in ("accuracy", "balanced_accuracy")
+    ]
+    folds = f"{len(report['folds'])} fold{'s' if len(report['folds']) > 1 else ''}"
+    return f"{', '.join(parts)}, chance {report['chance']:.3f} ({folds})"
 
 
 def _fold(
@@ -81,7 +87,7 @@ def _fold(
     digest: str,
 ) -> dict[str, Any]:
     """Measures of one fold: of the classifier that is there already, or of one trained now."""
-    took = out.with_name(f".{out.name}.seconds")
+    duration = out.with_name(f".{out.name}.seconds")
     try:
         opened = artifacts.opening(out, artifacts.CLASSIFIER)
     except ArtifactError:
@@ -89,7 +95,7 @@ def _fold(
     of_same = {"train": config.plain(), "data_digest": digest, "fold": fold}
     if opened is None or {key: opened.config.get(key) for key in of_same} != of_same:
         trained = train(data, out, config, _checkpoints(out.parent), fold)
-        write_text(took, json.dumps(trained["seconds"]))
+        write_text(duration, json.dumps(trained["seconds"]))
         opened = artifacts.opening(out, artifacts.CLASSIFIER)
     metrics = read_metrics(opened)
     measures: dict[str, Any] = metrics["test"] | {
@@ -97,8 +103,8 @@ def _fold(
         "best_epoch": metrics["best_epoch"],
         "clips_by_split": metrics["clips"],
     }
-    if took.is_file():  # it is not where a run was killed just after the training
-        measures["seconds"] = json.loads(took.read_text(encoding="utf-8"))
+    if duration.is_file():  # it is not where a run was killed just after the training
+        measures["seconds"] = json.loads(duration.read_text(encoding="utf-8"))
     return measures
 
 
@@ -106,8 +112,8 @@ def _checkpoints(folder: Path) -> Path:
     return folder / ".checkpoints"
 
 
-def summarise(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Mean and deviation over folds. found: measures by fold, as `evaluation.measure` gives them.
+def summarise(folds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Mean and deviation over folds. folds: measures by fold, as `evaluation.measure` gives them.
 
     >>> test = {"balanced_accuracy": 0.5, "ece": 0.1, "seconds": 1.0, "confusion": [[1]]}
     >>> two = {"1": {**test, "accuracy": 0.25}, "2": {**test, "accuracy": 0.75}}
@@ -115,14 +121,15 @@ def summarise(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     >>> summarise(two)["accuracy_mean"], round(summarise(two)["accuracy_std"], 4)
     (0.5, 0.3536)
     """
-    report: dict[str, Any] = {"folds": found}
+    report: dict[str, Any] = {"folds": folds}
     for name in _MEASURES:
-        values = [one[name] for one in found.values() if name in one]
+        values = [one[name] for one in folds.values() if name in one]
         if not values:
             continue
         report[f"{name}_mean"] = statistics.fmean(values)
-        report[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else 0.0
-    matrices = [one["confusion"] for one in found.values()]
+        if len(values) > 1:
+            report[f"{name}_std"] = statistics.stdev(values)
+    matrices = [one["confusion"] for one in folds.values()]
     report["confusion"] = [
         [sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)
     ]

@@ -16,7 +16,7 @@ from audiostyle.spectrogram_set import SpectrogramSet
 from components.train import checkpoint, protocol
 from components.train.content import content_digest
 from components.train.evaluation import measure, probabilities
-from components.train.fit import Examples, TrainConfig, fit, standardise
+from components.train.fit import Examples, Progress, TrainConfig, fit, standardise
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,33 @@ def train(
     }
     standardise(model, examples["train"].represented)
     # Only a training of the same data and settings may go on from a checkpoint.
-    kept = Path(checkpoints) if checkpoints else Path(out).parent / f".{Path(out).name}.checkpoints"
-    own = kept / artifacts.digest_of([config.plain(), clips.digest, fold])[:16]
-    progress = fit(model, examples["train"], examples["validation"], config, own)
+    root = Path(checkpoints) if checkpoints else Path(out).parent / f".{Path(out).name}.checkpoints"
+    key = artifacts.digest_of([config.plain(), clips.digest, fold])[:16]
+    with checkpoint.claimed(root / key) as own:
+        progress = fit(model, examples["train"], examples["validation"], config, own)
+        metrics = _write(out, config, clips, fold, model, progress, examples)
+        checkpoint.clear(own)
+    log.info(
+        "train: test accuracy %.3f on %d clips (chance %.3f), best epoch %d of %d",
+        metrics["test"]["accuracy"],
+        metrics["test"]["clips"],
+        metrics["test"]["chance"],
+        progress.best_epoch,
+        len(progress.history),
+    )
+    return metrics | {"seconds": progress.seconds}
+
+
+def _write(
+    out: Path | str,
+    config: TrainConfig,
+    clips: SpectrogramSet,
+    fold: str,
+    model: Classifier,
+    progress: Progress,
+    examples: dict[str, Examples],
+) -> dict[str, Any]:
+    """Measure a trained model on the test split and write the classifier; returns its metrics."""
     test = examples["test"]
     probability = probabilities(model, test.represented)
     metrics: dict[str, Any] = {
@@ -81,7 +105,7 @@ def train(
     with artifacts.writing(out, artifacts.CLASSIFIER, about) as temporary:
         network.save(model, temporary)
         write_text(temporary / "metrics.json", json.dumps(metrics, indent=1))
-        # Kept clip by clip, so that a later model can be compared on the very same clips.
+        # Clip by clip, so that a later model can be compared on the very same clips.
         held_out = clips.where("test").tolist()
         artifacts.write_table(
             temporary / "predictions.jsonl",
@@ -96,18 +120,7 @@ def train(
                 for index, p in zip(held_out, probability, strict=True)
             ),
         )
-    checkpoint.clear(own)
-    if kept.is_dir() and not any(kept.iterdir()):
-        kept.rmdir()
-    log.info(
-        "train: test accuracy %.3f on %d clips (chance %.3f), best epoch %d of %d",
-        metrics["test"]["accuracy"],
-        metrics["test"]["clips"],
-        metrics["test"]["chance"],
-        progress.best_epoch,
-        len(progress.history),
-    )
-    return metrics | {"seconds": progress.seconds}
+    return metrics
 
 
 @torch.inference_mode()
