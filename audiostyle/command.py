@@ -1,51 +1,78 @@
-"""What every command line has in common: errors, exit codes, progress, options from configs."""
+"""What every command line and every kfp task runs inside: errors and exit codes."""
 
+import io
 import json
-import logging
 import os
-import re
 import signal
 import sys
-import types
-import typing
-from collections.abc import Callable, Iterable, Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from pydantic.fields import FieldInfo
-from tqdm import tqdm
+from click.utils import PacifyFlushWrapper
 
-from audiostyle.config import Config
-from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.errors import AudiostyleError
 from audiostyle.files import write_text
-from audiostyle.untrusted import yaml_value
+from audiostyle.terminal import end_for_closed_pipe, log_to_stderr, printable_trace, say, say_error
 
-C = TypeVar("C", bound=Config)
-T = TypeVar("T")
-
-# Seconds between progress lines where there is no terminal to draw a bar on.
-LOG_INTERVAL = 15.0
-
-# Control characters, and those that turn the direction of writing or break lines.
-_STEERING = re.compile(
-    r"\n(?!  )|[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
-    r"|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
-
+# A file in which a task leaves its error for whoever started it, as JSON.
 ERROR_FILE = "AUDIOSTYLE_ERROR_FILE"
-
-# Letters of a line of an error that are shown.
-_LINE = 4000
+DEBUG = "AUDIOSTYLE_DEBUG"
 
 
-class Command(click.Command):
+class _Ending(click.Command):
+    """A command line of which all that is printed goes through `audiostyle.terminal`."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **more: Any,
+    ) -> Any:
+        """Run the command line and end the program, with click's words for wrong options."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **more)
+        try:
+            code = super().main(args, prog_name, complete_var, False, **more)
+            sys.exit(code if isinstance(code, int) else 0)
+        except click.ClickException as error:
+            words = io.StringIO()
+            error.show(words)
+            for line in words.getvalue().rstrip("\n").split("\n"):
+                say(line, error=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(130)
+        except SystemExit:
+            # What click prints itself, such as help, was not read.
+            if type(sys.stdout) is PacifyFlushWrapper:
+                end_for_closed_pipe()
+            raise
+
+
+class Command(_Ending):
     """A command that prints an AudiostyleError as one line and exits with its code.
 
     Exit codes: 0 done, 1 failure, 2 bad input (click's own code for bad options, too),
-    130 and 143 interrupted by Ctrl-C and SIGTERM.
+    130 and 143 interrupted by Ctrl-C and SIGTERM, 141 where nobody reads what it prints.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.params.append(
+            click.Option(
+                ["--debug"],
+                is_flag=True,
+                envvar=DEBUG,
+                expose_value=False,
+                callback=_note_debug,
+                help="Print a traceback with an error.",
+            )
+        )
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command with errors and signals turned into exit codes."""
@@ -54,124 +81,33 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except AudiostyleError as error:
-            click.echo(f"{ctx.info_name}: {shown(error)}", err=True)
+            _say_failure(ctx.info_name, error, debug=bool(ctx.meta.get(DEBUG)))
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             sys.exit(130)
         except OSError as error:
             # A full disk, a folder that cannot be written: the system's words name the file.
-            click.echo(f"{ctx.info_name}: {shown(error)}", err=True)
+            _say_failure(ctx.info_name, error, debug=bool(ctx.meta.get(DEBUG)))
             sys.exit(1)
 
 
-class Group(click.Group):
+class Group(_Ending, click.Group):
     """A group of such commands."""
 
     command_class = Command
 
 
-def shown(text: object) -> str:
-    """A text, or an error, as a terminal may have it: names in it can hold anything.
-
-    Line breaks stay before the rows of a list; what else would steer a terminal is spelt out.
-    """
-    # A name of a million letters says no more than its beginning.
-    lines = (f"{line[:_LINE]}…" if len(line) > _LINE else line for line in str(text).split("\n"))
-    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], "\n".join(lines))
+def _note_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.meta[DEBUG] = value
 
 
-def config_options(cls: type[Config]) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Give a click command `--config FILE` and an option for every field of `cls`.
-
-    Fields of a configuration inside it become options of the same command.
-    """
-
-    def decorate(function: Callable[..., T]) -> Callable[..., T]:
-        for place, field in reversed(list(_fields(cls))):
-            function = click.option(
-                f"--{place[-1].replace('_', '-')}",
-                "__".join(("config", *place)),
-                default=None,
-                metavar=_metavar(field.annotation),
-                help=f"{field.description or ''} [default: {field.default}]".strip(),
-            )(function)
-        return click.option(
-            "--config",
-            "config_file",
-            type=click.Path(path_type=Path),
-            help="YAML file with these settings; options win over it.",
-        )(function)
-
-    return decorate
-
-
-def config_from(cls: type[C], options: dict[str, Any]) -> C:
-    """Take the options of `config_options` out of `options` and build the configuration."""
-    path: Path | None = options.pop("config_file")
-    values: dict[str, Any] = cls.load(path).plain() if path else {}
-    for key in [key for key in options if key.startswith("config__")]:
-        text = options.pop(key)
-        if text is None:
-            continue
-        *parents, name = key.removeprefix("config__").split("__")
-        inner = values
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[name] = option_value(name, text)
-    return cls.parse(values, path or "options")
-
-
-def option_value(name: str, text: str) -> Any:
-    """A setting that was given as an option. Raises InputError naming it.
-
-    YAML, so that numbers, lists and true or false are written as in a configuration file.
-    """
-    try:
-        return yaml_value(text)
-    except ValueError as error:
-        raise InputError(f"options: {name}: is not YAML: {error} (got {text!r:.80})") from None
-
-
-def _fields(
-    cls: type[Config], above: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    for name, field in cls.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
-            yield from _fields(field.annotation, (*above, name))
-        else:
-            yield (*above, name), field
-
-
-def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Go through `items` with a bar on a terminal, and a line now and then elsewhere."""
-    return iter(bar(items, description, total))
-
-
-def bar(items: Iterable[T] | None, description: str, total: int | None = None) -> "tqdm[T]":
-    """A tqdm bar that writes whole lines, rarely, where standard error is not a terminal."""
-    if sys.stderr.isatty():
-        return tqdm(items, description, total, leave=False, dynamic_ncols=True)
-    return tqdm(
-        items,
-        description,
-        total,
-        mininterval=LOG_INTERVAL,
-        maxinterval=LOG_INTERVAL,
-        file=_Lines(),
-        bar_format="{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
-    )
-
-
-class _Lines:
-    """A stream for tqdm that ends what tqdm rewrites in place with a line break instead."""
-
-    def write(self, text: str) -> None:
-        text = text.strip("\r\n ")
-        if text:
-            sys.stderr.write(f"{text}\n")
-
-    def flush(self) -> None:
-        sys.stderr.flush()
+def _say_failure(name: str | None, error: BaseException, *, debug: bool) -> None:
+    if debug:
+        # With what the error came from, which the one line leaves out.
+        error.__suppress_context__ = False
+        for line in printable_trace("".join(traceback.format_exception(error))).split("\n"):
+            say(line, error=True)
+    say_error(name, error)
 
 
 @contextmanager
@@ -185,24 +121,7 @@ def task() -> Iterator[None]:
     try:
         yield
     except AudiostyleError as error:
-        click.echo(f"error: {shown(error)}", err=True)
+        _say_failure(None, error, debug=bool(os.environ.get(DEBUG)))
         if path := os.environ.get(ERROR_FILE):
-            told = {"message": str(error), "exit_code": error.exit_code}
-            write_text(path, json.dumps(told))
+            write_text(path, json.dumps({"message": str(error), "exit_code": error.exit_code}))
         sys.exit(error.exit_code)
-
-
-def log_to_stderr() -> None:
-    """Print the project's log lines, plainly."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-
-
-def _metavar(annotation: Any) -> str:
-    origin = typing.get_origin(annotation)
-    if origin is typing.Literal:
-        return "|".join(map(str, typing.get_args(annotation)))
-    if origin in (typing.Union, types.UnionType):
-        return _metavar(typing.get_args(annotation)[0])
-    if origin is not None:
-        return "LIST"
-    return {int: "INT", float: "NUMBER", bool: "BOOL"}.get(annotation, "TEXT")

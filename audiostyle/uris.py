@@ -20,6 +20,12 @@ _AUTHORITY = re.compile(r"[^/?#\\]*")
 _HOST = re.compile(r"([^:@]*|\[[0-9A-Fa-f:.%]*\])(:[0-9]*)?")
 # Addresses in texts of others, in errors of libraries for instance.
 _ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+# Of a query whose address is in pieces, as in urllib3's errors.
+_PARAMETER = re.compile(
+    r"(?<=[?&])((?:x-amz-[\w-]+|x-goog-[\w-]+|signature|sig|awsaccesskeyid|"
+    r"[\w-]*(?:token|secret|password))=)[^&\s'\"<>]+",
+    re.IGNORECASE,
+)
 
 
 def scheme_of(address: Path | str) -> str:
@@ -180,7 +186,7 @@ def shown_address(address: object) -> str:
     A path, and the key of an `s3://` or `file://` address, is printed as it is.
 
     >>> shown_address("https://me:secret@host/a.zip?token=secret&part=1#x")
-    'https://host/a.zip?token=…&part=…'
+    'https://host/a.zip?token=…&part=…#x'
     """
     text = str(address)
     scheme = scheme_of(text)
@@ -197,8 +203,10 @@ def shown_address(address: object) -> str:
         # A password with one of /?# in it, which should have been encoded.
         rest = rest.rpartition("@")[2]
         authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]
-    path = re.sub(r"\?.*", _query, rest[len(authority) :].partition("#")[0], flags=re.DOTALL)
-    return f"{start}{authority.rpartition('@')[2]}{path}"
+    path, sign, fragment = rest[len(authority) :].partition("#")
+    path = re.sub(r"\?.*", _query, path, flags=re.DOTALL)
+    fragment = re.sub("=[^&]*", "=…", fragment)
+    return f"{start}{authority.rpartition('@')[2]}{path}{sign}{fragment}"
 
 
 def _query(match: re.Match[str]) -> str:
@@ -209,7 +217,8 @@ def _query(match: re.Match[str]) -> str:
 
 def without_secrets(text: object) -> str:
     """A text of a library with all addresses in it as `shown_address` prints them."""
-    return _ADDRESS.sub(lambda match: shown_address(match[0]), str(text))
+    text = _ADDRESS.sub(lambda match: shown_address(match[0]), str(text))
+    return _PARAMETER.sub(r"\1…", text)
 
 
 def host_of(address: str) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from audiostyle.command import Group, log_to_stderr
+from audiostyle.command import Group
 from audiostyle.errors import InputError
 from audiostyle.files import replacing
+from audiostyle.terminal import log_to_stderr, say
 from pipeline.commands.cache import cache
 from pipeline.commands.data import data as data_sets
 from pipeline.commands.models import models
@@ -119,17 +120,20 @@ def run(
         outputs = local.run(end_to_end.build(images.local_of), values, workspace)
     registration, figures = outputs["registration"], outputs["metrics"].metadata
     report = local.show(Path(outputs["audio"].uri), workspace / "latest") / "report.html"
-    click.echo(
-        f"\nModel     {registration['name']} version {registration['version']}:"
-        f" {registration['verdict']}, {registration['reason']}\n"
-        f"Accuracy  {figures['test accuracy']:.3f} on the test split"
-        f" (chance {figures['chance']:.3f})\n"
-        f"Registry  audiostyle ui --workspace {workspace}\n"
-        f"Report    {report}"
+    say()
+    say(
+        f"Model     {registration['name']} version {registration['version']}:"
+        f" {registration['verdict']}, {registration['reason']}"
     )
+    say(
+        f"Accuracy  {figures['test accuracy']:.3f} on the test split"
+        f" (chance {figures['chance']:.3f})"
+    )
+    say(f"Registry  audiostyle ui --workspace {workspace}")
+    say(f"Report    {report}")
     if store:
         for name, form in publication.FORMATS.items():
-            click.echo(f"Published {publication.publish(Path(outputs[name].uri), form, store)}")
+            say(f"Published {publication.publish(Path(outputs[name].uri), form, store)}")
 
 
 @main.command()
@@ -182,12 +186,12 @@ def train(
         built = cross_validation.build(images.local_of)
         outputs = local.run(built, {**values, "fold": which}, workspace)
         figures = outputs["metrics"].metadata
-        click.echo(
+        say(
             f"accuracy {figures['accuracy_mean']:.3f} +- {figures['accuracy_std']:.3f},"
             f" balanced {figures['balanced_accuracy_mean']:.3f}"
-            f" +- {figures['balanced_accuracy_std']:.3f}, chance {figures['chance']:.3f}\n"
-            f"{Path(outputs['folds'].uri) / 'folds.json'}"
+            f" +- {figures['balanced_accuracy_std']:.3f}, chance {figures['chance']:.3f}"
         )
+        say(Path(outputs["folds"].uri) / "folds.json")
         return
     values |= {
         "tracking_uri": registry_uri(workspace, tracking_uri),
@@ -196,7 +200,7 @@ def train(
     }
     outputs = local.run(training.build(images.local_of), values, workspace)
     told = outputs["registration"]
-    click.echo(f"{told['name']} version {told['version']}: {told['verdict']}, {told['reason']}")
+    say(f"{told['name']} version {told['version']}: {told['verdict']}, {told['reason']}")
 
 
 @main.command("compile")
@@ -219,7 +223,7 @@ def compile_(out: Path, config: Path | None) -> None:
         path = out / f"{name}.yaml"
         with replacing(path) as temporary:
             compiled(pipeline, temporary)
-        click.echo(path)
+        say(path)
 
 
 @main.command()
@@ -232,7 +236,7 @@ def ui(port: int, workspace: Path) -> None:
     uri = registry_uri(workspace)
     if not Path(uri.removeprefix("sqlite:///")).is_file():
         raise InputError(f"workspace: {workspace} has no registry yet; run `audiostyle run` first")
-    click.echo(f"http://127.0.0.1:{port}/#/models")
+    say(f"http://127.0.0.1:{port}/#/models")
     sys.stdout.flush()
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     arguments = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]

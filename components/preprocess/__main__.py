@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from audiostyle.command import Command, config_from, config_options, log_to_stderr
+from audiostyle.command import Command
+from audiostyle.options import config_from, config_options
+from audiostyle.terminal import log_to_stderr
 from components.preprocess.fetch import located
 from components.preprocess.preprocess import PreprocessConfig, preprocess
 

@@ -20,9 +20,9 @@ from typing import IO, Any
 import pooch
 import requests
 
-from audiostyle.command import bar
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files import write_text
+from audiostyle.progress import bar
 from audiostyle.store import CHUNK, StoreUnavailableError, Stream, open_object
 from audiostyle.uris import host_of, scheme_of
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from audiostyle.command import bar
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files import temporary_folder
+from audiostyle.progress import bar
 
 _CHUNK = 1 << 20
 _DAMAGE = (

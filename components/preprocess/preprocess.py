@@ -17,10 +17,10 @@ from torch import Tensor
 
 from audiostyle import audio, spectrogram_set
 from audiostyle.artifacts import bytes_digest, file_digest
-from audiostyle.command import progress
 from audiostyle.config import Config
 from audiostyle.errors import AudioError, InputError
 from audiostyle.files import temporary_folder
+from audiostyle.progress import progress
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from audiostyle.spectrogram_set import Clip, Failure
 from components.preprocess.cache import SpectrogramCache, key_of, settings_digest

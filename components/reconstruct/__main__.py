@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from audiostyle.command import Command, config_from, config_options, log_to_stderr
+from audiostyle.command import Command
+from audiostyle.options import config_from, config_options
+from audiostyle.terminal import log_to_stderr
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.reconstruct import reconstruct
 

@@ -11,7 +11,7 @@ import numpy as np
 from audiostyle import artifacts, audio, files, stylized_set
 from audiostyle.audio import Samples, writing
 from audiostyle.audio_stream import resampled
-from audiostyle.command import progress
+from audiostyle.progress import progress
 from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
 from components.reconstruct.config import ReconstructConfig

@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
-from audiostyle.command import Command, config_from, config_options, log_to_stderr
+from audiostyle.command import Command
 from audiostyle.errors import AudiostyleError
+from audiostyle.options import config_from, config_options
+from audiostyle.terminal import log_to_stderr
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import read_pairs
 from components.stylize.stylize import stylize

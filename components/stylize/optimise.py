@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from audiostyle.command import bar
+from audiostyle.progress import bar
 from components.stylize.config import Optimizer
 
 Terms = Callable[[Tensor], dict[str, Tensor]]

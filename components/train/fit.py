@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiostyle.command import bar
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError, AudiostyleError
 from audiostyle.network import Classifier, NetworkConfig
+from audiostyle.progress import bar
 from components.train import checkpoint
 from components.train.augmentation import AugmentationConfig, augment, mix
 from components.train.evaluation import probabilities

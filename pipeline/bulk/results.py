@@ -7,8 +7,8 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
-from audiostyle.command import bar
 from audiostyle.errors import AudiostyleError
+from audiostyle.progress import bar
 from audiostyle.retry import patiently
 from pipeline.bulk.batches import Task
 from pipeline.bulk.config import BulkConfig

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from audiostyle.errors import InputError
+from audiostyle.terminal import say, say_lines
 from pipeline.commands.options import with_options
 
 _HELP = {
@@ -104,26 +105,26 @@ def bulk(request: Request, stylize: Any, reconstruct: Any, find: Any, workspace:
         _shard(request.shard),
     )
     if request.dry_run:
-        click.echo(foretold(job, find, request.price_per_hour))
+        say_lines(foretold(job, find, request.price_per_hour))
         return
     done = work(job, find, workspace)
     if not done.items:
         raise InputError(f"shard: {request.shard} has no item")
     outcome = done.outcome
-    click.echo(
+    say(
         f"Items     {done.items}: {done.before} done before, {outcome.done} done now,"
         f" {outcome.set_aside} set aside"
     )
     spent = outcome.seconds
     if len(spent) > 1:
         stages = ", ".join(f"{name} {spent[name]:.1f} s" for name in spent if name != "all")
-        click.echo(f"Time      {stages}; processes had {spent['all']:.1f} s")
-    click.echo(f"Results   {done.results}")
+        say(f"Time      {stages}; processes had {spent['all']:.1f} s")
+    say(f"Results   {done.results}")
     if done.page:
-        click.echo(f"Report    {done.page.address}")
+        say(f"Report    {done.page.address}")
     if outcome.set_aside:
         for id, reason in list(outcome.failed.items())[:20]:
-            click.echo(f"{id}: {reason}", err=True)
+            say(f"{id}: {reason}", error=True)
         sys.exit(1)
 
 

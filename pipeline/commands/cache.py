@@ -8,6 +8,7 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
+from audiostyle.terminal import say, say_fields
 
 _URI = click.argument("uri")
 
@@ -27,9 +28,10 @@ def stat(uri: str) -> None:
     store = open_store(uri)
     store.check()
     found = spectrograms.stat(store)
-    click.echo(f"objects  {found.objects}\nbytes    {found.bytes}")
+    fields: list[tuple[str, object]] = [("objects", found.objects), ("bytes", found.bytes)]
     if found.objects:
-        click.echo(f"oldest   {_when(found.oldest)}\nnewest   {_when(found.newest)}")
+        fields += [("oldest", _when(found.oldest)), ("newest", _when(found.newest))]
+    say_fields(fields)
 
 
 @cache.command()
@@ -50,7 +52,7 @@ def prune(uri: str, older_than: float | None, max_gb: float | None) -> None:
     objects = size = 0
     for entry in spectrograms.prune(store, before=before, most=most):
         objects, size = objects + 1, size + entry.size
-    click.echo(f"deleted {objects} objects, {size} bytes")
+    say(f"deleted {objects} objects, {size} bytes")
 
 
 @cache.command()
@@ -69,10 +71,10 @@ def verify(uri: str, delete: bool) -> None:
             good += 1
             continue
         damaged += 1
-        click.echo(f"{store.uri}/{entry.key}: {reason}")
+        say(f"{store.uri}/{entry.key}: {reason}")
         if delete:
             store.delete(entry.key)
-    click.echo(f"{good} good, {damaged} damaged{', deleted' if delete and damaged else ''}")
+    say(f"{good} good, {damaged} damaged{', deleted' if delete and damaged else ''}")
     sys.exit(1 if damaged and not delete else 0)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from audiostyle.command import Group
+from audiostyle.terminal import say
 
 HOME = click.option(
     "--to",
@@ -37,7 +38,7 @@ def list_() -> None:
     width = max(map(len, PUBLISHED))
     for found in PUBLISHED.values():
         size = f"{found.size / 1e9:5.1f} GB" if found.size else f"{'by hand':>8}"
-        click.echo(f"{found.name:{width}}  {size}  {found.title}")
+        say(f"{found.name:{width}}  {size}  {found.title}")
 
 
 @data.command()
@@ -54,7 +55,7 @@ def info(name: str) -> None:
     lines += [("licence", found.licence), ("cite", found.citation)]
     lines += [("note", found.note)] if found.note else []
     for label, text in lines:
-        click.echo(f"{label:8} {text}")
+        say(f"{label:8} {text}")
 
 
 @data.command()
@@ -66,4 +67,4 @@ def fetch(name: str, home: Path, mirror: str, hash: str) -> None:
     """Download, check and extract a data set: NAME, or the address of an archive."""
     from components.preprocess.fetch import located
 
-    click.echo(located(name, home, mirror=mirror, hash=hash))
+    say(located(name, home, mirror=mirror, hash=hash))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from audiostyle.command import Group, shown
+from audiostyle.command import Group
 from audiostyle.errors import InputError
+from audiostyle.terminal import say, say_fields, say_table
 from pipeline.commands.options import TRACKING, WORKSPACE, registry_uri
 
 
@@ -32,9 +33,7 @@ def list_(workspace: Path, tracking_uri: str | None) -> None:
                 found.tags.get("audiostyle.verdict", ""),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo(shown("  ".join(map(str.ljust, row, widths)).rstrip()))
+    say_table(rows)
 
 
 def _figure(text: str) -> str:
@@ -54,11 +53,9 @@ def show(reference: str, workspace: Path, tracking_uri: str | None) -> None:
     from audiostyle.registry import Registry
 
     found = Registry(registry_uri(workspace, tracking_uri)).find(reference)
-    click.echo(
-        f"uri      {found.uri}\nrun      {found.run_id}\naliases  {', '.join(found.aliases)}"
-    )
+    say_fields([("uri", found.uri), ("run", found.run_id), ("aliases", ", ".join(found.aliases))])
     for key, value in sorted(found.tags.items()):
-        click.echo(shown(f"{key.removeprefix('audiostyle.')}  {value}"))
+        say(f"{key.removeprefix('audiostyle.')}  {value}")
 
 
 @models.command()
@@ -71,7 +68,7 @@ def card(reference: str, workspace: Path, tracking_uri: str | None) -> None:
 
     registry = Registry(registry_uri(workspace, tracking_uri))
     for line in registry.card(registry.find(reference)).splitlines():
-        click.echo(shown(line))
+        say(line)
 
 
 @models.command()
@@ -85,12 +82,12 @@ def compare(first: str, second: str, workspace: Path, tracking_uri: str | None) 
 
     registry = Registry(registry_uri(workspace, tracking_uri))
     left, right = registry.find(first), registry.find(second)
-    click.echo(f"{'':24}  {f'version {left.version}':32}  version {right.version}")
+    say(f"{'':24}  {f'version {left.version}':32}  version {right.version}")
     for key in sorted({*left.tags, *right.tags}):
         values = [v.tags.get(key, "") for v in (left, right)]
         if values[0] != values[1]:
             name = key.removeprefix("audiostyle.")
-            click.echo(shown(f"{name:24}  {values[0]:32}  {values[1]}"))
+            say(f"{name:24}  {values[0]:32}  {values[1]}")
 
 
 @models.command()
@@ -103,7 +100,7 @@ def promote(reference: str, workspace: Path, tracking_uri: str | None) -> None:
 
     registry = Registry(registry_uri(workspace, tracking_uri))
     version = registry.promote(registry.find(reference))
-    click.echo(f"champion is version {version.version}")
+    say(f"champion is version {version.version}")
 
 
 @models.command()
@@ -119,4 +116,4 @@ def rollback(workspace: Path, tracking_uri: str | None) -> None:
     if champion is None or before is None:
         raise InputError("there is no champion, or it had no predecessor")
     registry.restore(before)
-    click.echo(f"champion is version {before.version}, no longer {champion.version}")
+    say(f"champion is version {before.version}, no longer {champion.version}")

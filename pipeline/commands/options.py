@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from audiostyle import tracking_uris
-from audiostyle.command import option_value
 from audiostyle.config import Config
 from audiostyle.errors import InputError
+from audiostyle.options import option_value
 from audiostyle.uris import require_no_secret
 
 if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait

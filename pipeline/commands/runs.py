@@ -1,12 +1,12 @@
 """The commands `audiostyle runs`: what runs on a cluster."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
+from audiostyle.terminal import say, say_table
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.submit import follow
 
@@ -29,7 +29,7 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
     rows = [("run", "state", "created", "name")]
     for run in api.runs(number, limit):
         rows.append((run.run_id, _word(run.state), when(run.created_at), run.display_name or ""))
-    table(rows)
+    say_table(rows)
 
 
 @runs.command()
@@ -45,17 +45,21 @@ def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     api = opened(settings)
     run = api.run(run_id)
     spec = RunSpec.of(run)
-    click.echo(f"name     {run.display_name}\nstate    {_word(run.state)}")
-    click.echo(f"created  {when(run.created_at)}")
+    say(f"name     {run.display_name}")
+    say(f"state    {_word(run.state)}")
+    say(f"created  {when(run.created_at)}")
     if run.finished_at and run.state in run_status.DONE:
-        click.echo(f"ended    {when(run.finished_at)}")
-    click.echo(f"version  {spec.version_id}\npage     {api.page(run_id)}")
+        say(f"ended    {when(run.finished_at)}")
+    say(f"version  {spec.version_id}")
+    say(f"page     {api.page(run_id)}")
     if run.state == "FAILED":
-        click.echo(f"error    {run_status.failure(run, api.client)}")
+        say(f"error    {run_status.failure(run, api.client)}")
     for key, value in sorted(spec.parameters.items()):
-        click.echo(f"  {key}: {value}")
+        say(f"  {key}: {value}")
     found = run_status.tasks(run)
-    table([("task", "state", "started"), *((t.name, _word(t.state), when(t.start)) for t in found)])
+    say_table(
+        [("task", "state", "started"), *((t.name, _word(t.state), when(t.start)) for t in found)]
+    )
     if wait:
         follow(api, run_id, api.pipeline_name(spec.pipeline_id), spec.pipeline_root, poll)
 
@@ -83,9 +87,9 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     failed = [t for t in found if t.state == "FAILED"]
     # A name stands for several pods where the run is in shards.
     for one in found if task else (failed or found)[-1:]:
-        click.echo(f"{one.name}, pod {one.pod}", err=True)
+        say(f"{one.name}, pod {one.pod}", error=True)
         for text in lines(api.client, run_id, one.pod):
-            click.echo(text)
+            say(text)
 
 
 @runs.command()
@@ -95,14 +99,7 @@ def cancel(run_id: str, **options: Any) -> None:
     """Stop a run; what has finished stays."""
     api = opened(chosen(options))
     api.cancel(run_id)
-    click.echo(f"cancelling {run_id}: {api.page(run_id)}")
-
-
-def table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows in columns; the first is their heading."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+    say(f"cancelling {run_id}: {api.page(run_id)}")
 
 
 def when(moment: Any) -> str:

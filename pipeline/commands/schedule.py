@@ -6,9 +6,10 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
+from audiostyle.terminal import say, say_fields, say_table
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
-from pipeline.commands.runs import table, when
+from pipeline.commands.runs import when
 from pipeline.commands.submit import PLACE, TRAINING, prepared, stamped, started, uploaded
 
 _NAME = click.argument("name")
@@ -47,7 +48,7 @@ def create(name: str, cron: str, always: bool, **given: Any) -> None:
     spec = uploaded(api, settings, submission)
     experiment = str(api.experiment(settings.cluster.experiment))
     made, done = schedules.put(api, experiment, name, moment, spec)
-    click.echo(f"Schedule  {name}, {made.recurring_run_id}: {done}")
+    say(f"Schedule  {name}, {made.recurring_run_id}: {done}")
 
 
 @schedule.command("list")
@@ -58,7 +59,7 @@ def list_(**given: Any) -> None:
     rows = [("name", "status", "cron", "schedule")]
     for found in api.schedules():
         rows.append((found.display_name, _status(found), _cron(found), found.recurring_run_id))
-    table(rows)
+    say_table(rows)
 
 
 @schedule.command()
@@ -72,13 +73,18 @@ def show(name: str, **given: Any) -> None:
     api = opened(chosen(given))
     found = schedules.named(api, name)
     spec = RunSpec.of(found)
-    click.echo(
-        f"name     {name}\nstatus   {_status(found)}\ncron     {_cron(found)}\n"
-        f"id       {found.recurring_run_id}\nversion  {spec.version_id}"
+    say_fields(
+        [
+            ("name", name),
+            ("status", _status(found)),
+            ("cron", _cron(found)),
+            ("id", found.recurring_run_id),
+            ("version", spec.version_id),
+        ]
     )
     for key, value in sorted(spec.parameters.items()):
-        click.echo(f"  {key}: {value}")
-    table(
+        say(f"  {key}: {value}")
+    say_table(
         [
             ("run", "state", "created"),
             *(
@@ -97,7 +103,7 @@ def pause(name: str, **given: Any) -> None:
     from pipeline.cluster import schedules
 
     schedules.pause(opened(chosen(given)), name)
-    click.echo(f"{name}: paused")
+    say(f"{name}: paused")
 
 
 @schedule.command()
@@ -108,7 +114,7 @@ def resume(name: str, **given: Any) -> None:
     from pipeline.cluster import schedules
 
     schedules.resume(opened(chosen(given)), name)
-    click.echo(f"{name}: enabled")
+    say(f"{name}: enabled")
 
 
 @schedule.command()
@@ -119,7 +125,7 @@ def delete(name: str, **given: Any) -> None:
     from pipeline.cluster import schedules
 
     schedules.delete(opened(chosen(given)), name)
-    click.echo(f"{name}: deleted")
+    say(f"{name}: deleted")
 
 
 @schedule.command("run-now")

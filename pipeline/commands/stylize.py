@@ -11,6 +11,7 @@ import click
 from audiostyle import artifacts, audio
 from audiostyle.command import Command
 from audiostyle.errors import AudiostyleError
+from audiostyle.terminal import say
 from components.stylize.config import StylizeConfig
 from pipeline.commands.bulk import Request, bulk
 from pipeline.commands.bulk import options as bulk_options
@@ -89,7 +90,7 @@ def stylize(
     with contextlib.suppress(OSError):  # others' work, or a workspace in use
         unfinished.parent.rmdir()
         workspace.rmdir()
-    click.echo(output)
+    say(output)
     if errors:
         raise AudiostyleError("; ".join(errors))
 

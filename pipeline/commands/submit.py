@@ -12,6 +12,7 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.terminal import say
 from pipeline.commands.bulk import HOW, how
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
@@ -210,7 +211,7 @@ def prepared(
                 f"images: {text}; `deploy/build.sh --push` writes digests to"
                 " deploy/images.lock.yaml, or give --allow-tags"
             )
-        click.echo(f"warning: images {text}", err=True)
+        say(f"warning: images {text}", error=True)
     return settings, submission
 
 
@@ -220,7 +221,7 @@ def uploaded(api: "Api", settings: "Settings", submission: "Submission") -> "Run
 
     with submission.package() as package:
         pipeline, version, new = api.version(package, submission.name)
-    click.echo(f"Pipeline  {submission.name}, version {version}{' (uploaded)' if new else ''}")
+    say(f"Pipeline  {submission.name}, version {version}{' (uploaded)' if new else ''}")
     return RunSpec(
         pipeline,
         version,
@@ -240,9 +241,9 @@ def started(api: "Api", run: Any, spec: "RunSpec", poll: float | None, pipeline:
 
     pipeline: its name, where it is known; else the server is asked.
     """
-    click.echo(f"Run       {run.display_name}, {run.run_id}")
+    say(f"Run       {run.display_name}, {run.run_id}")
     if poll is None:
-        click.echo(f"Page      {api.page(run.run_id)}")
+        say(f"Page      {api.page(run.run_id)}")
         return
     name = pipeline or api.pipeline_name(spec.pipeline_id)
     follow(api, run.run_id, name, spec.pipeline_root, poll)
@@ -257,19 +258,22 @@ def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> No
     try:
         for name, state, seen in run_status.changes(api, run_id, every=poll):
             now = time.strftime("%H:%M:%S")
-            click.echo(f"{now}  {name or 'run':20}  {state.capitalize()}")
+            say(f"{now}  {name or 'run':20}  {state.capitalize()}")
             run = seen
     except KeyboardInterrupt:
-        click.echo(f"\nThe run goes on: {page}\nStop it: audiostyle runs cancel {run_id}", err=True)
+        say(error=True)
+        say(f"The run goes on: {page}", error=True)
+        say(f"Stop it: audiostyle runs cancel {run_id}", error=True)
         sys.exit(130)
     except AudiostyleError as error:
         raise type(error)(f"{error}; the run goes on: {page}") from None
     if run.state == "SUCCEEDED":
         _outputs(run, pipeline, root)
-        click.echo(f"Page      {page}")
+        say(f"Page      {page}")
         return
-    click.echo(f"Failed    {run_status.failure(run, api.client)}\nPage      {page}", err=True)
-    click.echo(f"Lines     audiostyle runs logs {run_id}", err=True)
+    say(f"Failed    {run_status.failure(run, api.client)}", error=True)
+    say(f"Page      {page}", error=True)
+    say(f"Lines     audiostyle runs logs {run_id}", error=True)
     sys.exit(1)
 
 
@@ -291,13 +295,13 @@ def _outputs(run: Any, pipeline: str, root: str) -> None:
 
     root = root or (run.runtime_config.pipeline_root if run.runtime_config else "") or ""
     if not root:
-        click.echo("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
+        say("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
         return
     folder, found = run_status.outputs(run, pipeline, root.rstrip("/"))
     for uri in found:
-        click.echo(f"Output    {uri}")
+        say(f"Output    {uri}")
     if not found:
-        click.echo(f"Outputs   {folder}/TASK/…/OUTPUT (this machine cannot list them)")
+        say(f"Outputs   {folder}/TASK/…/OUTPUT (this machine cannot list them)")
 
 
 def _label(text: str) -> tuple[str, str]:
