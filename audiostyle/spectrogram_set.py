@@ -18,10 +18,10 @@ from torch import Tensor
 from audiostyle import artifacts, tensors
 from audiostyle.errors import ArtifactError
 from audiostyle.spectrogram import SpectrogramConfig
+from audiostyle.splitting import SPLITS as SPLITS
 
 # Bytes of a file of clips, 128 of 3 s: large enough to read at disk speed, small enough to hold.
 SHARD = 70 << 20
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+SPLITS = ("train", "validation", "test")
+
 
 def drawn(seed: int, group: str) -> bytes:
     """32 bytes, as good as random, that depend on the seed and the group and on nothing else.

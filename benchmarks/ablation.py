@@ -25,7 +25,8 @@ from torch import Tensor
 from audiostyle import spectrogram_set
 from audiostyle.spectrogram_set import Clip
 from benchmarks.bundled import RECORDINGS
-from components.preprocess.preprocess import PreprocessConfig, preprocess
+from components.preprocess.config import PreprocessConfig
+from components.preprocess.preprocess import preprocess
 from components.train.augmentation import AugmentationConfig
 from components.train.folds import cross_validate
 from pipeline import settings

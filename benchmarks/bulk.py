@@ -33,7 +33,8 @@ import soundfile
 from audiostyle.errors import AudiostyleError
 from audiostyle.store import open_store
 from benchmarks.preprocess import seaweedfs
-from components.preprocess.preprocess import PreprocessConfig, preprocess
+from components.preprocess.config import PreprocessConfig
+from components.preprocess.preprocess import preprocess
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig

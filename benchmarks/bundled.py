@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from audiostyle.artifacts import digest_of
-from components.preprocess.preprocess import PreprocessConfig, preprocess
+from components.preprocess.config import PreprocessConfig
+from components.preprocess.data_version import data_version
+from components.preprocess.preprocess import preprocess
 from components.stylize.pairs import Pair, read_pairs
 from components.train.fit import TrainConfig
 from components.train.train import train
-from pipeline import images, local
+from pipeline import images
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS = ROOT / "examples" / "instruments"
@@ -27,7 +29,7 @@ def classifier(given: Path | None = None) -> Path:
     if given:
         return given
     made_of = [images.local_of("preprocess"), images.local_of("train")]
-    folder = KEPT / digest_of([*made_of, local.fingerprint(RECORDINGS)])[:16]
+    folder = KEPT / digest_of([*made_of, data_version(RECORDINGS)])[:16]
     if not (folder / "classifier").is_dir():
         print("training a classifier on the bundled recordings, once")
         preprocess(RECORDINGS, folder / "spectrograms", PreprocessConfig())

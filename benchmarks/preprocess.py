@@ -38,8 +38,9 @@ from audiostyle import audio
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.spectrogram_set import Clip, Failure
 from components.preprocess.cache import SpectrogramCache
-from components.preprocess.datasets.layout import SUFFIXES
-from components.preprocess.preprocess import PreprocessConfig, list_results, preprocess
+from components.preprocess.config import PreprocessConfig
+from components.preprocess.datasets.base import SUFFIXES
+from components.preprocess.preprocess import list_results, preprocess
 
 RATE = 22050
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,7 +118,8 @@ def seaweedfs() -> Iterator[str | None]:
 _STAGE = """
 import re, sys
 from pathlib import Path
-from components.preprocess.preprocess import PreprocessConfig, preprocess
+from components.preprocess.config import PreprocessConfig
+from components.preprocess.preprocess import preprocess
 preprocess(sys.argv[1], sys.argv[2], PreprocessConfig(max_failures=1))
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """

@@ -87,7 +87,7 @@ def run(
     tracking_uri: str | None,
 ) -> None:
     """Run the whole pipeline here: train, register, stylise, reconstruct, report."""
-    from pipeline import containers, images, local, publication, settings
+    from pipeline import containers, images, local, publication, settings, versions
     from pipeline.definitions import end_to_end
 
     if network and runner != "docker":
@@ -102,9 +102,9 @@ def run(
     address = registry_uri(workspace, tracking_uri)
     values = {
         "data": str(data),
-        "data_version": local.fingerprint(data),
+        "data_version": versions.of_data(data, chosen.preprocess.layout),
         "pairs": str(pairs),
-        "pairs_version": local.fingerprint(pairs.parent),
+        "pairs_version": versions.of_pairs(pairs),
         "tracking_uri": address,
         "checkpoints": str(workspace.resolve() / "checkpoints"),
         "work": str(workspace.resolve() / "unfinished"),
@@ -169,7 +169,7 @@ def train(
     With --folds or --fold nothing is registered.
     """
     from components.preprocess.fetch import located
-    from pipeline import images, local, settings
+    from pipeline import images, local, settings, versions
     from pipeline.definitions import cross_validation, training
 
     if sum(map(bool, (if_changed, folds, fold))) > 1:
@@ -178,7 +178,7 @@ def train(
     folder = located(data, workspace / "data", mirror=mirror)
     values = {
         "data": str(folder),
-        "data_version": local.fingerprint(folder if folder.is_dir() else folder.parent),
+        "data_version": versions.of_data(folder, chosen.preprocess.layout, data),
         "checkpoints": str(workspace.resolve() / "checkpoints"),
         **chosen.arguments("preprocess", "train"),
     }

@@ -17,7 +17,6 @@ from typing import Any
 from kfp import dsl, local
 
 from audiostyle import artifacts
-from audiostyle.artifacts import file_digest
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files_at import temporary_name
@@ -137,16 +136,6 @@ def _task_error(error_file: Path) -> AudiostyleError | None:
     row = json.loads(error_file.read_text(encoding="utf-8"))
     kind = InputError if row["exit_code"] == InputError.exit_code else AudiostyleError
     return kind(row["message"])
-
-
-def fingerprint(folder: Path) -> str:
-    """SHA-256 over names and contents of a folder's files: what the cache knows the data by."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            row = [path.relative_to(folder).as_posix(), file_digest(path)]
-            digest.update(json.dumps(row).encode())
-    return digest.hexdigest()
 
 
 def show(result: Path, link: Path) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from audiostyle.config import Config
-from components.preprocess.preprocess import PreprocessConfig
+from components.preprocess.config import PreprocessConfig
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.fit import TrainConfig

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from audiostyle import audio
 from audiostyle.spectrogram_set import SPLITS
-from components.preprocess.folders import clips_of
+from components.preprocess.data_set import data_set
 from components.stylize.pairs import read_pairs
 
 BUNDLED = ROOT / "examples" / "instruments"
@@ -24,7 +24,7 @@ def rows() -> list[dict[str, str]]:
 
 def test_size_and_counts() -> None:
     assert sum(p.stat().st_size for p in BUNDLED.rglob("*") if p.is_file()) <= 8_000_000
-    clips = clips_of(BUNDLED, seed=0, validation=0.1, test=0.1)
+    clips = data_set(BUNDLED, seed=0, validation=0.1, test=0.1).clips
     labels = Counter(clip.label for clip in clips)
     assert len(labels) >= 10
     assert min(labels.values()) >= 24
@@ -34,7 +34,7 @@ def test_size_and_counts() -> None:
 
 
 def test_manifest_lists_every_clip_with_its_licence(rows: list[dict[str, str]]) -> None:
-    clips = {c.path for c in clips_of(BUNDLED, seed=0, validation=0.1, test=0.1)}
+    clips = {c.path for c in data_set(BUNDLED, seed=0, validation=0.1, test=0.1).clips}
     assert clips <= {row["path"] for row in rows}
     assert all(row["licence"] and row["source"] for row in rows)
     texts = [path.name for path in (BUNDLED / "LICENSES").iterdir()]

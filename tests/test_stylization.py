@@ -11,7 +11,7 @@ from audiostyle.errors import InputError
 from components.train.fetch import fetch
 from components.train.gate import GateConfig
 from components.train.register import register
-from pipeline import images, local
+from pipeline import images, local, versions
 from pipeline.definitions import stylization
 
 
@@ -46,7 +46,7 @@ def test_shards_make_every_pair_once(registry: str, pairs: Path, tmp_path: Path)
         {
             "pairs": str(pairs),
             "tracking_uri": registry,
-            "pairs_version": local.fingerprint(pairs.parent),
+            "pairs_version": versions.of_pairs(pairs),
             "stylize_config": {"iterations": 2},
             "reconstruct_config": {"iterations": 2},
         },

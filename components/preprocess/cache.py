@@ -20,18 +20,20 @@ import torch
 from torch import Tensor
 
 from audiostyle.artifacts import bytes_digest, digest_of
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.retry import patiently
-from audiostyle.spectrogram import SpectrogramConfig
+from audiostyle.spectrogram_config import SpectrogramConfig
 from audiostyle.store import Entry, Store, StoreUnavailableError, open_store
 from audiostyle.untrusted import json_value
-from components.preprocess.cutting import CutConfig
+from components.preprocess.config import CutConfig
 
 log = logging.getLogger(__name__)
 
 # Part of every key: raised when the same audio and settings come to give other numbers.
 VERSION = 2
 _ENDING = ".safetensors"
+# Bytes of the largest object, windows of half an hour in one; and of its header, with room.
+LARGEST, _HEADER = 1 << 30, 1 << 16
 # Seconds of an outage that are waited out: a server that is started again needs 5 to 30.
 PATIENCE = 90.0
 
@@ -42,7 +44,7 @@ T = TypeVar("T")
 class Counts:
     """What a cache did in a run, in files."""
 
-    found: int = 0
+    hits: int = 0
     computed: int = 0
     damaged: int = 0
 
@@ -74,15 +76,16 @@ class SpectrogramCache:
 
         shape: that they must have. Whoever may write to the store may write another one.
         """
-        content = self._patiently(lambda: self.store.get(_path(key)))
-        if content is None:
-            return None, False
+        most = _HEADER + 4 * math.prod(shape) if shape else LARGEST
         try:
-            found = unpack(key, content)
-            if shape and tuple(found.shape) != shape:
-                raise DamagedError(f"has shape {list(found.shape)}; {list(shape)} is needed")
+            content = self._patiently(lambda: _read(self.store, _path(key), most))
+            if content is None:
+                return None, False
+            magnitude = unpack(key, content)
+            if shape and tuple(magnitude.shape) != shape:
+                raise DamagedError(f"has shape {list(magnitude.shape)}; {list(shape)} is needed")
             # By numpy: torch takes ten times as long for it, half of the time of a hit.
-            if not np.isfinite(found.numpy()).all():
+            if not np.isfinite(magnitude.numpy()).all():
                 raise DamagedError("holds values that are not finite")
         except DamagedError as error:
             log.warning("cache: %s/%s: %s; computed again", self.store.uri, _path(key), error)
@@ -90,16 +93,21 @@ class SpectrogramCache:
                 self.counts.damaged += 1
             return None, True
         with self._lock:
-            self.counts.found += 1
-        return found, False
+            self.counts.hits += 1
+        return magnitude, False
 
     def put(self, key: str, magnitude: Tensor, *, replace: bool = False) -> None:
         """Keep spectrograms. Of several writers of a key the first wins; replace: the last does."""
         with self._lock:
             self.counts.computed += 1
-        self._patiently(
-            lambda: self.store.put(_path(key), pack(key, magnitude), absent=not replace)
-        )
+        try:
+            self._patiently(
+                lambda: self.store.put(_path(key), pack(key, magnitude), absent=not replace)
+            )
+        except OSError as error:
+            # A folder or a link in the object's place, a disk that is full: what is computed is
+            # right all the same.
+            log.warning("cache: %s/%s: not stored: %s", self.store.uri, _path(key), error)
 
     def _patiently(self, request: Callable[[], T]) -> T | None:
         """The request's answer, waited for through an outage; None without a store."""
@@ -134,6 +142,14 @@ def settings_digest(spectrogram: SpectrogramConfig, cut: CutConfig) -> str:
     return digest_of([VERSION, spectrogram.plain(), cutting])
 
 
+def _read(store: Store, path: str, most: int) -> bytes | None:
+    """An object's bytes. Raises DamagedError for one that is too large, or is no plain file."""
+    try:
+        return store.get(path, most=most, compare=False)
+    except InputError as error:
+        raise DamagedError(str(error)) from None
+
+
 def _path(key: str) -> str:
     # 256 folders: no folder of a million names, and a listing by parts.
     return f"{key[:2]}/{key}{_ENDING}"
@@ -154,12 +170,12 @@ def unpack(key: str, content: bytes) -> Tensor:
     try:
         size = int.from_bytes(content[:8], "little")
         header = json_value(content[8 : 8 + size])
-        entry, told = header["magnitude"], header["__metadata__"]
+        entry, metadata = header["magnitude"], header["__metadata__"]
         shape = [int(n) for n in entry["shape"]]
         body = memoryview(content)[8 + size :]
         # Python's numbers: numpy's product of 2^32 and 2^32 is 0.
         whole = 4 * math.prod(shape) == len(body) and min(shape) > 0 and entry["dtype"] == "F32"
-        checksum, stored = int(told["crc32"], 16), told["key"]
+        checksum, stored = int(metadata["crc32"], 16), metadata["key"]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DamagedError(f"is no spectrogram: {error!r:.80}") from None
     if not whole or len(shape) != 3:
@@ -196,17 +212,17 @@ def prune(store: Store, *, before: float = 0.0, most: int | None = None) -> Iter
 
     before: seconds since 1970. Yields what was deleted, which is computed again when it is needed.
     """
-    kept: list[Entry] = []
+    young: list[Entry] = []
     for entry in _entries(store):
         if entry.modified < before:
             store.delete(entry.key)
             yield entry
         elif most is not None:
-            kept.append(entry)
+            young.append(entry)
     if most is None:
         return
-    size = sum(entry.size for entry in kept)
-    for entry in sorted(kept, key=lambda e: e.modified):
+    size = sum(entry.size for entry in young)
+    for entry in sorted(young, key=lambda e: e.modified):
         if size <= most:
             return
         store.delete(entry.key)
@@ -218,10 +234,10 @@ def verify(store: Store) -> Iterator[tuple[Entry, str]]:
     """Read every object; yields each with what is wrong with it, or an empty text."""
     for entry in _entries(store):
         key = Path(entry.key).name.removesuffix(_ENDING)
-        content = store.get(entry.key)
-        if content is None:
-            continue  # deleted meanwhile
         try:
+            content = _read(store, entry.key, LARGEST)
+            if content is None:
+                continue  # deleted meanwhile
             unpack(key, content)
         except DamagedError as error:
             yield entry, str(error)

@@ -26,11 +26,13 @@ def preprocess(
     from pathlib import Path
 
     from audiostyle.command import task
+    from components.preprocess.config import PreprocessConfig
     from components.preprocess.fetch import located
-    from components.preprocess.preprocess import PreprocessConfig, preprocess
+    from components.preprocess.preprocess import preprocess
 
     with task(), tempfile.TemporaryDirectory(prefix="audiostyle-") as home:
         settings = PreprocessConfig.parse(config, "config of preprocess")
         settings = settings.model_copy(update={"cache": settings.cache or cache})
-        preprocess(located(data, Path(home), mirror=mirror), spectrograms.path, settings)
+        folder = located(data, Path(home), mirror=mirror)
+        preprocess(folder, spectrograms.path, settings, name=data)
         spectrograms.metadata["data_version"] = data_version

@@ -1,34 +1,18 @@
 """From a recording of any length to clips of exactly one: which part, and what fills up."""
 
 from math import ceil, gcd
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from audiostyle import audio
 from audiostyle.audio import Recording, Samples, Source
-from audiostyle.config import Config
+from components.preprocess.config import CutConfig as CutConfig
 
 # Seconds on either side of a part that is resampled by itself. soxr's HQ filter rings for under
 # 20 ms at 4 kHz, the lowest rate that a SpectrogramConfig takes; nothing further off counts.
 MARGIN = 0.1
 # Samples of a long recording that are looked at together: 20 to 100 s.
 _STRETCH = 1 << 21
-
-
-class CutConfig(Config):
-    """Which clips are cut from a recording that is longer or shorter than a clip."""
-
-    long: Literal["first", "centre", "loudest", "windows"] = Field(
-        "first", description="which part of a long recording; windows: all, one every hop"
-    )
-    hop_seconds: float = Field(
-        3.0, gt=0, le=600, description="from one window to the next, for windows"
-    )
-    short: Literal["pad", "loop"] = Field(
-        "pad", description="zeros after a short recording, or the recording again"
-    )
 
 
 def count(source: Source, sample_rate: int, length: int, config: CutConfig) -> int:

@@ -1,35 +1,35 @@
 """One file from http(s), s3:// or a folder to the disk: resumed after every break, and verified.
 
-Pooch checks hashes, and moves a file to its name only when it is right. It starts over after a
-break, which on gigabytes is the whole cost; so what fetches the bytes for it is ours: into
-NAME.part, from the byte where that ends, as long as the server's copy is the one that was begun.
+Bytes go to NAME.part, from the byte where that ends, as long as the server's copy is the one that
+was begun; the whole gets its name when its hash is right.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
+import os
 import random
-import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import pooch
 import requests
 
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files import write_text
 from audiostyle.progress import bar
 from audiostyle.store import CHUNK, StoreUnavailableError, Stream, open_object
-from audiostyle.uris import host_of, scheme_of
+from audiostyle.uris import host_of, scheme_of, shown_address, without_secrets
+from components.preprocess.disk import require_space
+from components.preprocess.hashes import Hash, parse
 
 log = logging.getLogger(__name__)
 
-# Bytes that stay free: what else runs on the machine writes, too.
-RESERVE = 64 << 20
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -64,30 +64,23 @@ def download(
 ) -> Path:
     """Fetch a file to `target`; returns `target`. One that is there and right is kept.
 
-    hash: `md5:…`, `sha256:…`, or empty for none. size: bytes, where known.
+    hash: as `hashes.parse` takes it, or empty for none. size: bytes, where known.
     Raises InputError where the file is missing, of another size or of another hash, and
     AudiostyleError where the disk is full or the server does not answer. A `.part` stays after a
     break, none after a wrong hash.
     """
-    fetch = _Resuming(target, size, patience or Patience())
+    expected = parse(hash) if hash else None
+    if target.parent.is_symlink():
+        raise InputError(f"{target.parent}: is a link; a folder is needed to download to")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists() and not hash:
-        return target
-    if target.exists() and not pooch.hashes.hash_matches(str(target), hash):
+    if target.is_file() and not target.is_symlink():
+        if not expected or expected.of(target) == expected.digits:
+            return target
         target.unlink()
-    pooch.get_logger().setLevel(logging.WARNING)
-    # Pooch asks of a URL no more than that its scheme is one of those it knows.
     url = uri if "://" in uri else Path(uri).absolute().as_uri()
+    fetch = _Resuming(target, size, patience or Patience())
     try:
-        pooch.retrieve(
-            url, known_hash=hash or None, fname=target.name, path=target.parent, downloader=fetch
-        )
-    except ValueError as error:
-        if "hash" not in str(error).lower():
-            raise
-        raise InputError(
-            f"{uri}: is not the file that is meant: its hash is not {hash}; nothing was kept"
-        ) from None
+        fetch(url, uri, expected)
     except OSError as error:
         raise AudiostyleError(
             f"{target}: cannot be written: {error.strerror or error}; what came is kept in"
@@ -97,23 +90,29 @@ def download(
 
 
 class _Resuming:
-    """A downloader for pooch that leaves a part behind, and goes on from one."""
+    """A download that leaves a part behind where it breaks off, and goes on from one."""
 
     def __init__(self, target: Path, size: int | None, patience: Patience) -> None:
+        self._target = target
         self.part = target.with_name(f"{target.name}.part")
         self._tag = target.with_name(f"{target.name}.part.tag")
         self._size, self._patience = size, patience
 
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Fetch `url` into the part, and make that `output_file` when it is whole."""
-        with self.part.open("ab") as file, _alone(file, self.part):
+    def __call__(self, url: str, name: str, expected: Hash | None) -> None:
+        """Fetch `url`, which errors call `name`, into the part, and give that the file's name."""
+        with _part(self.part) as file:
             try:
                 self._fetch(url, file)
                 file.flush()
-                self.part.replace(output_file)
+                if expected and (digits := expected.of(self.part)) != expected.digits:
+                    raise InputError(
+                        f"{shown_address(name)}: expected {expected.title} {expected.digits},"
+                        f" got {digits}; the download was deleted"
+                    )
+                self.part.replace(self._target)
                 self._tag.unlink(missing_ok=True)
             except InputError:
-                self._forget()  # of another size or gone: there is nothing to go on with
+                self._forget()  # of another size or hash, or gone: there is nothing to go on with
                 raise
             finally:
                 if self.part.exists() and not self.part.stat().st_size:
@@ -130,7 +129,7 @@ class _Resuming:
             try:
                 if self._once(url, file):
                     return
-                error: AudiostyleError = _BrokenError(f"{url}: ended too early")
+                error: AudiostyleError = _BrokenError(f"{shown_address(url)}: ended too early")
             except (_BrokenError, StoreUnavailableError) as broken:
                 error = broken
             # Ended, but not with all the bytes; or broken off.
@@ -145,11 +144,12 @@ class _Resuming:
 
     def _once(self, url: str, file: IO[bytes]) -> bool:
         """One attempt. Tells whether the file is whole."""
-        tag = self._tag.read_text(encoding="utf-8") if self._tag.exists() else ""
+        tag = self._tag.read_text(encoding="utf-8") if _is_plain(self._tag) else ""
         with _source(url, file.tell() if tag else 0) as (start, stream):
             if self._size is not None and stream.total not in (-1, self._size):
                 raise InputError(
-                    f"{url}: has {stream.total} bytes, {self._size} are expected; nothing was kept"
+                    f"{shown_address(url)}: has {stream.total} bytes, {self._size} are expected;"
+                    " nothing was kept"
                 )
             if start != file.tell() or stream.tag != tag:
                 if start:
@@ -161,12 +161,13 @@ class _Resuming:
                 write_text(self._tag, stream.tag)
             done = file.tell()
             if stream.total >= 0:
-                _require_space(self.part, stream.total - done)
+                require_space(self.part.parent, stream.total - done, self._target.name)
             with bar(None, f"download {self.part.stem}", None) as progress:
                 progress.unit, progress.unit_scale = "B", True
                 progress.total = stream.total if stream.total >= 0 else None
                 progress.update(done)
                 for chunk in stream.chunks:
+                    require_space(self.part.parent, len(chunk), self._target.name)
                     file.write(chunk)
                     file.flush()
                     progress.update(len(chunk))
@@ -174,21 +175,28 @@ class _Resuming:
             return stream.total < 0 or file.tell() == stream.total
 
 
-def _require_space(path: Path, size: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if size + RESERVE > free:
-        raise AudiostyleError(
-            f"{path.parent}: {size + RESERVE} bytes are needed, {free} are free; nothing was begun"
-        )
-
-
 @contextmanager
-def _alone(file: IO[bytes], path: Path) -> Iterator[None]:
+def _part(path: Path) -> Iterator[IO[bytes]]:
+    """A part, open to be appended to, by this process alone. Raises InputError for a link."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise AudiostyleError(f"{path}: another process is downloading this file") from None
-    yield
+        descriptor = os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise
+        raise InputError(f"{path}: is not a file; remove it to download") from None
+    with os.fdopen(descriptor, "ab") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{path}: is not a file; remove it to download")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AudiostyleError(f"{path}: another process is downloading this file") from None
+        yield file
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _source(url: str, start: int) -> AbstractContextManager[tuple[int, Stream]]:
@@ -202,7 +210,9 @@ def _source(url: str, start: int) -> AbstractContextManager[tuple[int, Stream]]:
 def _stored(url: str, start: int) -> Iterator[tuple[int, Stream]]:
     with open_object(url, start) as stream:
         if start > stream.total:
-            raise InputError(f"{url}: has {stream.total} bytes, but {start} were there before")
+            raise InputError(
+                f"{shown_address(url)}: has {stream.total} bytes, but {start} were there before"
+            )
         yield start, stream
 
 
@@ -210,6 +220,7 @@ def _stored(url: str, start: int) -> Iterator[tuple[int, Stream]]:
 def _http(url: str, start: int) -> Iterator[tuple[int, Stream]]:
     # Encodings would make byte ranges those of the compressed stream.
     headers = {"Accept-Encoding": "identity"}
+    name = shown_address(url)
     if start:
         headers["Range"] = f"bytes={start}-"
     with contextlib.ExitStack() as stack:
@@ -218,13 +229,13 @@ def _http(url: str, start: int) -> Iterator[tuple[int, Stream]]:
                 requests.get(url, headers=headers, stream=True, timeout=(10, 60))
             )
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise _BrokenError(f"{url}: no answer: {error}") from None
+            raise _BrokenError(f"{name}: no answer: {without_secrets(error)}") from None
         # ValueError: a redirection to what is no address
         except (requests.RequestException, ValueError) as error:
-            raise InputError(f"{url}: cannot be asked for: {error}") from None
+            raise InputError(f"{name}: cannot be asked for: {without_secrets(error)}") from None
         if url.startswith("https:") and not answer.url.startswith("https:"):
             host = host_of(answer.url)
-            raise InputError(f"{url}: leads to http://{host}, which anybody on the way may change")
+            raise InputError(f"{name}: leads to http://{host}, which anybody on the way may change")
         total = _count(answer.headers.get("Content-Length", ""))
         if answer.status_code == 206:
             total = _total(answer)
@@ -232,9 +243,9 @@ def _http(url: str, start: int) -> Iterator[tuple[int, Stream]]:
             # The part is as long as the file, or longer than it is now.
             total = _total(answer)
         elif answer.status_code in _TEMPORARY:
-            raise _BrokenError(f"{url}: the server answers {answer.status_code} {answer.reason}")
+            raise _BrokenError(f"{name}: the server answers {answer.status_code} {answer.reason}")
         elif answer.status_code != 200:
-            raise InputError(f"{url}: the server answers {answer.status_code} {answer.reason}")
+            raise InputError(f"{name}: the server answers {answer.status_code} {answer.reason}")
         tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "none"
         begins = start if answer.status_code in (206, 416) else 0
         chunks = iter(()) if answer.status_code == 416 else _body(url, answer)
@@ -258,4 +269,4 @@ def _body(url: str, answer: requests.Response) -> Iterator[bytes]:
         # Small pieces: what came before a break is what the next attempt need not fetch.
         yield from answer.iter_content(CHUNK // 16)
     except requests.RequestException as error:
-        raise _BrokenError(f"{url}: broke off: {error}") from None
+        raise _BrokenError(f"{shown_address(url)}: broke off: {without_secrets(error)}") from None

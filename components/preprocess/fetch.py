@@ -1,18 +1,21 @@
 """From a name, address, archive or folder to a folder with the data set in it."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from audiostyle.artifacts import digest_of, file_digest
 from audiostyle.errors import InputError
 from audiostyle.files import temporary_folder
-from audiostyle.uris import require_no_secret
-from components.preprocess.datasets import published
-from components.preprocess.datasets.published import File, Published
-from components.preprocess.datasets.tables import is_manifest
+from audiostyle.manifest import FORMATS, is_manifest
+from audiostyle.uris import file_path, object_name, require_no_secret, scheme_of
+from components.preprocess.datasets import registry
+from components.preprocess.datasets.base import Definition, File
 from components.preprocess.download import Patience, download
-from components.preprocess.extract import Limits, extract_into, is_archive
+from components.preprocess.extract import ENDINGS, Limits, extract_into, is_archive
+from components.preprocess.hashes import parse
 
 
 def located(
@@ -22,105 +25,140 @@ def located(
 
     data: a folder or manifest, as it is; an archive on this machine or at an address, or a name.
     mirror: address of a folder with the published files in it, or of one archive.
-    hash: `md5:…` or `sha256:…` of an archive for which none is built in.
+    hash: of an archive for which none is built in, as `hashes.parse` takes it.
     """
     require_no_secret("data", data)
     require_no_secret("from", mirror)
+    if hash:
+        parse(hash)  # a mistyped one is said before the download
     path = Path(data)
     if path.is_dir() or (path.is_file() and is_manifest(path)):
         return path.resolve()
-    if path.is_file():
-        if not is_archive(path):
-            raise InputError(f"data: {path} is neither a folder nor a manifest nor an archive")
+    if path.exists():
+        if not (path.is_file() and is_archive(path)):
+            forms = ", ".join((*(f".{name}" for name in FORMATS), *ENDINGS))
+            raise InputError(f"data: {path} is neither a folder nor a file that ends in {forms}")
         # By content: another archive of the same name is another data set.
-        unnamed = _unnamed(str(path.resolve()), hash, file_digest(path))
-        return fetch(unnamed, home, patience=patience)
-    if "://" in data:
-        return fetch(_unnamed(data, hash, digest_of([data, hash])), home, patience=patience)
-    known = published.named(data)
-    if mirror:
-        known = _mirrored(known, mirror)
+        name = _archive_name(path.name, file_digest(path))
+        return fetch(name, (File(str(path), hash),), home, patience=patience)
+    if scheme_of(data):
+        name = _archive_name(object_name(data.rstrip("/")), digest_of([data, hash]))
+        return fetch(name, (File(data, hash),), home, patience=patience)
+    known = registry.named(data)
+    files = _mirrored(known, mirror) if mirror else known.files
     if hash:
-        if len(known.files) != 1:
-            raise InputError(f"hash: {data} has {len(known.files)} files, one hash says too little")
-        known = replace(known, files=(replace(known.files[0], hash=hash),))
-    return fetch(known, home, patience=patience)
+        if len(files) != 1:
+            raise InputError(f"hash: {data} has {len(files)} files, one hash says too little")
+        files = (replace(files[0], hash=hash),)
+    if not files:
+        raise InputError(f"{known.name}: has no address: {known.note}")
+    return fetch(known.name, files, home, patience=patience)
 
 
 def fetch(
-    data: Published, home: Path, *, patience: Patience | None = None, limits: Limits | None = None
+    name: str,
+    files: tuple[File, ...],
+    home: Path,
+    *,
+    patience: Patience | None = None,
+    limits: Limits | None = None,
 ) -> Path:
-    """Download and extract a data set to `home`/NAME; returns that folder.
+    """Download and extract files to `home`/NAME; returns that folder.
 
     A folder of that name is the whole data set, as it is made in one go. What is resumable lies in
-    NAME.download until then.
+    NAME.download until then. Archives on this machine are extracted where they are.
     """
-    folder = home / data.name
+    folder = home / name
     if folder.is_dir():
         return folder.resolve()
-    if not data.files:
-        raise InputError(f"{data.name}: has no address: {data.note}")
-    downloads = home / f"{data.name}.download"
+    downloads = home / f"{name}.download"
     try:
-        files = [
-            download(
+        here = [
+            _checked(path, file)
+            if (path := _path_of(file.url))
+            else download(
                 file.url,
                 downloads / file.name,
                 hash=file.hash,
                 size=file.size,
                 patience=patience,
             )
-            for file in data.files
+            for file in files
         ]
     finally:
         _remove_if_empty(downloads)
     temporary = temporary_folder(folder)
     try:
-        for file in files:
-            if is_archive(file):
-                extract_into(file, temporary, limits or Limits())
+        for path in here:
+            if is_archive(path):
+                extract_into(path, temporary, limits or Limits())
             else:
-                shutil.copyfile(file, temporary / file.name)
+                shutil.copyfile(path, temporary / path.name)
         temporary.chmod(0o755)
         temporary.rename(folder)
     except InputError:
         # The archive itself is no good: nothing of it is worth keeping.
-        shutil.rmtree(downloads)
+        shutil.rmtree(downloads, ignore_errors=True)
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(downloads)
+    shutil.rmtree(downloads, ignore_errors=True)
     return folder.resolve()
 
 
-def _unnamed(uri: str, hash: str, digest: str) -> Published:
-    name = uri.rstrip("/").rpartition("/")[2]
-    if not is_archive(Path(name)):
-        raise InputError(f"{uri}: is no archive: its name ends neither in .zip nor in .tar.…")
-    stem = name
-    while Path(stem).suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"):
-        stem = Path(stem).stem
-    return Published(f"{stem}-{digest[:12]}", name, (File(uri, hash),), 0, "", "")
+@contextmanager
+def named(folder: Path, name: str) -> Iterator[None]:
+    """Let errors about a folder name what a person gave: an archive, or an address."""
+    try:
+        yield
+    except InputError as error:
+        if str(folder) == name:
+            raise
+        raise InputError(str(error).replace(str(folder), name)) from None
 
 
-def _mirrored(data: Published, mirror: str) -> Published:
+def _path_of(url: str) -> Path | None:
+    """The file on this machine that an address names, if it does."""
+    scheme = scheme_of(url)
+    if scheme == "file":
+        return file_path(url)
+    return None if scheme else Path(url)
+
+
+def _checked(path: Path, file: File) -> Path:
+    """A file on this machine, of the size and hash that are expected. Raises InputError."""
+    if not path.is_file():
+        raise InputError(f"{path}: does not exist, or is not a file")
+    if file.size is not None and path.stat().st_size != file.size:
+        raise InputError(f"{path}: has {path.stat().st_size} bytes, {file.size} are expected")
+    if file.hash and (digits := (expected := parse(file.hash)).of(path)) != expected.digits:
+        raise InputError(f"{path}: expected {expected.title} {expected.digits}, got {digits}")
+    return path
+
+
+def _archive_name(file_name: str, digest: str) -> str:
+    """A folder's name for an archive: its own without the ending, and a digest."""
+    if not is_archive(Path(file_name)):
+        raise InputError(f"{file_name}: is no archive: its name must end in {', '.join(ENDINGS)}")
+    ending = next(e for e in sorted(ENDINGS, key=len)[::-1] if file_name.lower().endswith(e))
+    return f"{file_name[: -len(ending)].lstrip('.')[:80]}-{digest[:12]}"
+
+
+def _mirrored(data: Definition, mirror: str) -> tuple[File, ...]:
     """The same files at another address; their hashes stay."""
-    mirror = mirror if "://" in mirror else str(Path(mirror).absolute())
+    mirror = mirror if scheme_of(mirror) else str(Path(mirror).absolute())
     if is_archive(Path(mirror)):
         if len(data.files) > 1:
             raise InputError(
                 f"from: {data.name} has {len(data.files)} files: give the folder they are in"
             )
         old = data.files[0] if data.files else File("")
-        return replace(data, files=(replace(old, url=mirror),))
+        return (replace(old, url=mirror),)
     if not data.files:
         raise InputError(f"from: {mirror}: name the archive itself, {data.name} has no known name")
-    return replace(
-        data,
-        files=tuple(replace(f, url=f"{mirror.rstrip('/')}/{f.name}") for f in data.files),
-    )
+    return tuple(replace(file, url=f"{mirror.rstrip('/')}/{file.name}") for file in data.files)
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
         folder.rmdir()

@@ -3,30 +3,30 @@
 import dataclasses
 import logging
 import os
-import shutil
+import stat
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from audiostyle import audio, spectrogram_set
 from audiostyle.artifacts import bytes_digest, file_digest
-from audiostyle.config import Config
 from audiostyle.errors import AudioError, InputError
-from audiostyle.files import temporary_folder
 from audiostyle.progress import progress
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from audiostyle.spectrogram_set import Clip, Failure
 from components.preprocess.cache import SpectrogramCache, key_of, settings_digest
-from components.preprocess.cutting import CutConfig, count, cut
-from components.preprocess.datasets.recognise import data_set
-from components.preprocess.extract import Limits, extract_into, is_archive
+from components.preprocess.config import CutConfig
+from components.preprocess.config import PreprocessConfig as PreprocessConfig
+from components.preprocess.cutting import count, cut
+from components.preprocess.data_set import DataSet, data_set
+from components.preprocess.extract import is_archive
+from components.preprocess.fetch import located, named
 
 log = logging.getLogger(__name__)
 
@@ -41,87 +41,74 @@ _SMALL = 64 << 20
 _Result = tuple[Clip, Tensor] | Failure
 
 
-class PreprocessConfig(Config):
-    """Settings of the stage."""
-
-    spectrogram: SpectrogramConfig = SpectrogramConfig()
-    cut: CutConfig = CutConfig()
-    layout: str = Field("auto", description="of the data set, by name; auto: by looking at it")
-    validation: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
-    test: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
-    seed: int = Field(0, description="of the random split")
-    max_failures: float = Field(
-        0.01, ge=0, le=1, description="share of unusable files beyond which the stage fails"
-    )
-    cache: str = Field(
-        "", description="URI of the spectrogram cache: s3://bucket/prefix, file:///folder, a path"
-    )
-    workers: int = Field(
-        0, ge=0, le=256, description="threads; 0: one a core, two with a cache in a bucket"
-    )
-
-
-def preprocess(data: Path | str, out: Path | str, config: PreprocessConfig) -> None:
+def preprocess(
+    data: Path | str, out: Path | str, config: PreprocessConfig, *, name: str = ""
+) -> None:
     """Write the spectrogram set of a data set.
 
-    data: a folder, an archive of one, or a CSV or JSONL manifest; see `datasets`.
-    Raises InputError where the folder is no data set, or where more than `max_failures` of its
-    files cannot be used; fewer are named in the artifact's `failures.jsonl`.
+    data: a folder, an archive of one, or a manifest; see `data_set`. name: what errors call it,
+    where a person calls it something else than `data`.
+    Raises InputError where the folder is no data set, where more than `max_failures` of its files
+    cannot be used, or all of a class; others are named in the artifact's `failures.jsonl`.
     """
     data, out = Path(data), Path(out)
+    name = name or str(data)
+    if data.is_file() and is_archive(data):
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=_made(out.parent)) as home:
+            folder = located(str(data), Path(home))
+            _preprocess(folder, out, config, name, data.resolve().name)
+    else:
+        _preprocess(data, out, config, name, data.resolve().name)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _preprocess(
+    folder: Path, out: Path, config: PreprocessConfig, name: str, short_name: str
+) -> None:
     cache = SpectrogramCache(config.cache) if config.cache else None
-    with _folder(data, out) as folder:
-        found = data_set(
+    with named(folder, name):
+        listing = data_set(
             folder,
             seed=config.seed,
             validation=config.validation,
             test=config.test,
             layout=config.layout,
         )
-        total = len(found.clips)
-        about = {
-            "name": data.resolve().name,
-            "layout": found.layout,
-            "clips": total,
-            "cut": config.cut.plain(),
-        }
-        results = list_results(
-            found.root,
-            found.clips,
-            config.spectrogram,
-            cut_config=config.cut,
-            cache=cache,
-            workers=config.workers,
-        )
-        spectrogram_set.write(
-            out,
-            config.spectrogram,
-            about,
-            _flat(_bounded(results, total, config.max_failures, found.root)),
-        )
-    log.info("preprocess: %d files of %d classes", total, len({c.label for c in found.clips}))
+    for note in listing.notes:
+        log.warning("data: %s: %s", name, note)
+    total = len(listing.clips)
+    about = {
+        "name": short_name,
+        "layout": listing.layout,
+        "clips": total,
+        "cut": config.cut.plain(),
+    }
+    results = list_results(
+        listing.root,
+        listing.clips,
+        config.spectrogram,
+        cut_config=config.cut,
+        cache=cache,
+        workers=config.workers,
+    )
+    # Of a manifest that was named itself, paths are relative to its folder.
+    place = name if listing.root == folder else str(Path(name).parent)
+    checked = _bounded(results, listing, config.max_failures, place)
+    spectrogram_set.write(out, config.spectrogram, about, _flat(checked))
+    classes = len({clip.label for clip in listing.clips})
+    log.info("preprocess: %d files of %d classes", total, classes)
     if cache:
         counts = cache.counts
         log.info(
             "preprocess: %d files from the cache, %d computed, %d of these damaged there",
-            counts.found,
+            counts.hits,
             counts.computed,
             counts.damaged,
         )
-
-
-@contextmanager
-def _folder(data: Path, out: Path) -> Iterator[Path]:
-    """The data itself; of an archive, a folder beside `out` that goes at the end."""
-    if not (data.is_file() and is_archive(data)):
-        yield data
-        return
-    folder = temporary_folder(out)
-    try:
-        extract_into(data, folder, Limits())
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def list_results(
@@ -200,8 +187,11 @@ class _Work:
     def analyse(self, clip: Clip, numbers: range) -> list[tuple[Clip, Tensor]] | Failure:
         path = self.root / clip.path
         try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return Failure(clip.path, "is not a file")
             # Small files are read once, to be hashed and decoded; large ones do not fit.
-            content = path.read_bytes() if path.stat().st_size <= _SMALL else None
+            content = path.read_bytes() if status.st_size <= _SMALL else None
             if not clip.sha256:
                 digest = file_digest(path) if content is None else bytes_digest(content)
                 clip = dataclasses.replace(clip, sha256=digest)
@@ -213,15 +203,15 @@ class _Work:
             return Failure(clip.path, f"cannot be read: {error.strerror}")
         key = key_of(clip.sha256, self.settings, numbers)
         shape = (len(numbers), self.spectrogram.bins, self.spectrogram.clip_frames)
-        found, damaged = self.cache.get(key, shape) if self.cache else (None, False)
-        if found is None:
+        magnitudes, damaged = self.cache.get(key, shape) if self.cache else (None, False)
+        if magnitudes is None:
             try:
-                found = self._compute(path, content, numbers)
+                magnitudes = self._compute(path, content, numbers)
             except AudioError as error:
                 return Failure(clip.path, error.reason)
             if self.cache:
-                self.cache.put(key, found, replace=damaged)
-        return self._clips(clip, found, numbers)
+                self.cache.put(key, magnitudes, replace=damaged)
+        return self._clips(clip, magnitudes, numbers)
 
     def _compute(self, path: Path, content: bytes | None, numbers: range) -> Tensor:
         """Spectrograms of a file's clips. Output: [clips, bins, frames] float32."""
@@ -265,17 +255,38 @@ def _flat(results: Iterable[list[tuple[Clip, Tensor]] | Failure]) -> Iterator[_R
 
 
 def _bounded(
-    results: Iterable[list[tuple[Clip, Tensor]] | Failure], total: int, share: float, data: Path
+    results: Iterable[list[tuple[Clip, Tensor]] | Failure],
+    listing: DataSet,
+    share: float,
+    place: str,
 ) -> Iterator[list[tuple[Clip, Tensor]] | Failure]:
-    """Pass results on, and raise InputError as soon as too many of them are failures."""
-    failed = 0
+    """Pass results on, and raise InputError for too many failures, or a class of nothing else.
+
+    place: the folder that paths are relative to, for errors.
+    """
+    total = len(listing.clips)
+    files = {clip.path: (clip.label, clip.split == "train") for clip in listing.clips}
+    usable: set[tuple[str, bool]] = set()
+    failures: dict[str, Failure] = {}
     for result in progress(results, "preprocess", total):
         if isinstance(result, Failure):
-            failed += 1
-            log.warning("preprocess: %s: %s", data / result.path, result.reason)
-            if failed > share * total:
+            failures[result.path] = result
+            log.warning("preprocess: %s/%s: %s", place, result.path, result.reason)
+            if len(failures) > share * total:
                 raise InputError(
-                    f"{data / result.path}: {result.reason}"
-                    f" ({failed} of {total} files cannot be used, max_failures is {share:.2%})"
+                    f"{place}/{result.path}: {result.reason} ({len(failures)} of {total} files"
+                    f" cannot be used, max_failures is {share:.2%})"
                 )
+        else:
+            usable.update(files[clip.path] for clip, _ in result)
         yield result
+    for label in sorted({label for label, _ in files.values()}):
+        if (label, True) in usable:
+            continue
+        number = sum(files[path] == (label, True) for path in failures)
+        first = next((f for path, f in failures.items() if files[path] == (label, True)), None)
+        reason = f", first {first.path}: {first.reason}" if first else ": all of it is silence"
+        raise InputError(
+            f"{place}: none of the training recordings of {label!r} can be used"
+            f" ({number} failed{reason})"
+        )

@@ -12,7 +12,7 @@ from kfp import compiler
 
 from audiostyle.errors import InputError
 from audiostyle.uris import object_name, require_no_secret, require_remote, scheme_of
-from components.preprocess.datasets.published import PUBLISHED
+from components.preprocess.datasets import registry
 from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
 from pipeline import images
@@ -245,7 +245,7 @@ def _data(
                 f"data: {data} is no archive: its name ends neither in .zip nor in .tar.…; a"
                 " folder is read from a volume"
             )
-    elif data not in PUBLISHED:
+    elif data not in registry.published():
         _on_volume(chosen, "data", data, "preprocess", "a data set's name, an archive's address")
     if mirror and scheme_of(mirror) not in ("s3", "https", "http"):
         raise InputError(f"from: must be an s3:// or https:// address (got {mirror!r})")

@@ -3,12 +3,16 @@
 import sys
 import time
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
 from audiostyle.terminal import say, say_fields
+
+if TYPE_CHECKING:
+    from audiostyle.store import Store
 
 _URI = click.argument("uri")
 
@@ -22,15 +26,12 @@ def cache() -> None:
 @_URI
 def stat(uri: str) -> None:
     """Count the objects in the cache."""
-    from audiostyle.store import open_store
     from components.preprocess import cache as spectrograms
 
-    store = open_store(uri)
-    store.check()
-    found = spectrograms.stat(store)
-    fields: list[tuple[str, object]] = [("objects", found.objects), ("bytes", found.bytes)]
-    if found.objects:
-        fields += [("oldest", _when(found.oldest)), ("newest", _when(found.newest))]
+    totals = spectrograms.stat(_store(uri))
+    fields: list[tuple[str, object]] = [("objects", totals.objects), ("bytes", totals.bytes)]
+    if totals.objects:
+        fields += [("oldest", _when(totals.oldest)), ("newest", _when(totals.newest))]
     say_fields(fields)
 
 
@@ -40,13 +41,11 @@ def stat(uri: str) -> None:
 @click.option("--max-gb", type=click.FloatRange(0), help="Delete the oldest beyond this size.")
 def prune(uri: str, older_than: float | None, max_gb: float | None) -> None:
     """Delete old objects; they are computed again when needed."""
-    from audiostyle.store import open_store
     from components.preprocess import cache as spectrograms
 
     if older_than is None and max_gb is None:
         raise InputError("prune: give --older-than, --max-gb, or both")
-    store = open_store(uri)
-    store.check()
+    store = _store(uri)
     before = 0.0 if older_than is None else time.time() - older_than * 86400
     most = None if max_gb is None else int(max_gb * 1e9)
     objects = size = 0
@@ -60,11 +59,9 @@ def prune(uri: str, older_than: float | None, max_gb: float | None) -> None:
 @click.option("--delete", is_flag=True, help="Delete what is damaged.")
 def verify(uri: str, delete: bool) -> None:
     """Read every object and check it; exits with 1 where some are damaged and stay."""
-    from audiostyle.store import open_store
     from components.preprocess import cache as spectrograms
 
-    store = open_store(uri)
-    store.check()
+    store = _store(uri)
     good = damaged = 0
     for entry, reason in spectrograms.verify(store):
         if not reason:
@@ -76,6 +73,17 @@ def verify(uri: str, delete: bool) -> None:
             store.delete(entry.key)
     say(f"{good} good, {damaged} damaged{', deleted' if delete and damaged else ''}")
     sys.exit(1 if damaged and not delete else 0)
+
+
+def _store(uri: str) -> "Store":
+    """The store of a cache that is there. Raises InputError for a folder that is not."""
+    from audiostyle.store import open_store
+
+    store = open_store(uri)
+    store.check()
+    if (folder := getattr(store, "folder", None)) and not folder.is_dir():
+        raise InputError(f"{uri}: does not exist")
+    return store
 
 
 def _when(seconds: float) -> str:

@@ -33,27 +33,28 @@ def data() -> None:
 @data.command("list")
 def list_() -> None:
     """List the data sets that are known by name."""
-    from components.preprocess.datasets.published import PUBLISHED
+    from components.preprocess.datasets.registry import published
 
-    width = max(map(len, PUBLISHED))
-    for found in PUBLISHED.values():
-        size = f"{found.size / 1e9:5.1f} GB" if found.size else f"{'by hand':>8}"
-        say(f"{found.name:{width}}  {size}  {found.title}")
+    known = published()
+    width = max(map(len, known))
+    for data_set in known.values():
+        size = f"{data_set.size / 1e9:5.1f} GB" if data_set.size else f"{'by hand':>8}"
+        say(f"{data_set.name:{width}}  {size}  {data_set.title}")
 
 
 @data.command()
 @click.argument("name")
 def info(name: str) -> None:
     """Show what is known of a data set: addresses, hashes, licence, citation."""
-    from components.preprocess.datasets.published import named
+    from components.preprocess.datasets.registry import named
 
-    found = named(name)
-    lines = [("name", found.name), ("holds", found.title)]
-    for file in found.files:
+    data_set = named(name)
+    lines = [("name", data_set.name), ("holds", data_set.title)]
+    for file in data_set.files:
         lines += [("url", file.url), ("hash", file.hash or "none was published")]
-    lines += [("size", f"about {found.size / 1e9:.1f} GB")] if found.size else []
-    lines += [("licence", found.licence), ("cite", found.citation)]
-    lines += [("note", found.note)] if found.note else []
+    lines += [("size", f"about {data_set.size / 1e9:.1f} GB")] if data_set.size else []
+    lines += [("licence", data_set.licence), ("cite", data_set.citation)]
+    lines += [("note", data_set.note)] if data_set.note else []
     for label, text in lines:
         say(f"{label:8} {text}")
 
@@ -62,7 +63,7 @@ def info(name: str) -> None:
 @click.argument("name")
 @HOME
 @MIRROR
-@click.option("--hash", default="", metavar="md5:…|sha256:…", help="Of the archive.")
+@click.option("--hash", default="", metavar="md5:…|sha256:…", help="The archive's.")
 def fetch(name: str, home: Path, mirror: str, hash: str) -> None:
     """Download, check and extract a data set: NAME, or the address of an archive."""
     from components.preprocess.fetch import located

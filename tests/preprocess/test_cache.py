@@ -65,11 +65,11 @@ def test_the_second_run_computes_nothing_and_the_third_what_is_new(
     for found, computed in ((0, 30), (30, 0)):
         cache = SpectrogramCache(uri)
         assert same(run(tmp_path / "d", clips, cache), wanted)
-        assert (cache.counts.found, cache.counts.computed) == (found, computed)
+        assert (cache.counts.hits, cache.counts.computed) == (found, computed)
     clips = recordings(tmp_path / "d", 10, first=30)
     cache = SpectrogramCache(uri)
     run(tmp_path / "d", clips, cache)
-    assert (cache.counts.found, cache.counts.computed) == (30, 10)
+    assert (cache.counts.hits, cache.counts.computed) == (30, 10)
     assert len(objects(uri)) == 40
 
 
@@ -113,7 +113,7 @@ def test_damaged_objects_are_computed_again_and_replaced(
     cache = SpectrogramCache(uri)
     with caplog.at_level(logging.WARNING):
         assert same(run(tmp_path / "d", clips, cache), wanted)
-    assert (cache.counts.found, cache.counts.computed, cache.counts.damaged) == (4, 4, 4)
+    assert (cache.counts.hits, cache.counts.computed, cache.counts.damaged) == (4, 4, 4)
     for key in keys[:4]:
         assert key in caplog.text
     for words in ("is cut short", "checksum is not", "is no spectrogram", "of another key"):
@@ -121,7 +121,7 @@ def test_damaged_objects_are_computed_again_and_replaced(
     assert [reason for _, reason in module.verify(open_store(uri))] == [""] * 8
     again = SpectrogramCache(uri)
     assert same(run(tmp_path / "d", clips, again), wanted)
-    assert again.counts.found == 8
+    assert again.counts.hits == 8
 
 
 @pytest.mark.parametrize("bit", range(0, 8 * 400, 41))
@@ -183,7 +183,7 @@ def test_a_server_that_is_stopped_and_started_in_the_middle(
     # All that was written before and after is there, and whole.
     after = SpectrogramCache(uri)
     assert same(run(tmp_path / "d", clips, after), wanted)
-    assert (after.counts.found, after.counts.damaged) == (150, 0)
+    assert (after.counts.hits, after.counts.damaged) == (150, 0)
 
 
 def test_a_server_that_stays_away(

@@ -19,8 +19,9 @@ from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F4
 
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.store import open_store
+from components.preprocess import disk
 from components.preprocess import download as module
-from components.preprocess.datasets.published import File, Published
+from components.preprocess.datasets.base import File
 from components.preprocess.download import Patience, download
 from components.preprocess.extract import Limits, extract
 from components.preprocess.fetch import fetch, located
@@ -177,8 +178,8 @@ def test_what_is_there_is_kept(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"hash": "md5:" + "0" * 32}, "hash is not md5:0000"),
-        ({"hash": "sha256:" + "0" * 64}, "hash is not sha256:0000"),
+        ({"hash": "md5:" + "0" * 32}, "expected MD5 0000.*got .*the download was deleted"),
+        ({"hash": "sha256:" + "0" * 64}, "expected SHA-256 0000"),
         ({"size": 5}, "has 8000000 bytes, 5 are expected"),
     ],
 )
@@ -216,8 +217,8 @@ def test_a_length_that_is_no_number_is_none(server: Server, tmp_path: Path, leng
 def test_too_little_space_is_said_first(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RESERVE", 1 << 60)
-    with pytest.raises(AudiostyleError, match=r"are needed.*nothing was begun"):
+    monkeypatch.setattr(disk, "RESERVE", 1 << 60)
+    with pytest.raises(AudiostyleError, match=r"are needed for a\.bin"):
         download(f"{server.url}/a.bin", tmp_path / "a.bin", patience=HASTE)
     assert server.sent < 8_000_000
     assert names(tmp_path) == []
@@ -240,7 +241,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_fills_up(
     server: Server, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_require_space", lambda *_: None)  # another program fills it
+    monkeypatch.setattr(module, "require_space", lambda *_: None)  # another program fills it
     with pytest.raises(AudiostyleError, match=r"No space left on device.*kept in a\.bin\.part"):
         download(f"{server.url}/a.bin", small_disk / "a.bin", patience=HASTE)
     assert names(small_disk) == ["a.bin.part", "a.bin.part.tag"]
@@ -387,19 +388,18 @@ def test_a_data_set_whole_or_not_at_all(server: Server, tmp_path: Path) -> None:
         File(f"{server.url}/set.tar.gz", md5(content)),
         File(f"{server.url}/list.csv", "md5:" + "0" * 32),
     )
-    data = Published("mine", "", files, 0, "", "")
     home = tmp_path / "home"
     with pytest.raises(InputError, match=r"list\.csv"):
-        fetch(data, home, patience=HASTE)
+        fetch("mine", files, home, patience=HASTE)
     assert names(home) == ["mine.download", "set.tar.gz"]
-    right = Published("mine", "", (files[0], File(files[1].url, md5(b"a,b\n"))), 0, "", "")
+    right = (files[0], File(files[1].url, md5(b"a,b\n")))
     server.sent = 0
-    folder = fetch(right, home, patience=HASTE)
+    folder = fetch("mine", right, home, patience=HASTE)
     assert server.sent == 4
     assert names(folder) == ["a", "b", "list.csv", "set", "x.wav", "x.wav"]
     assert [p.name for p in home.iterdir()] == ["mine"]
     server.files = {}
-    assert fetch(right, home) == folder
+    assert fetch("mine", right, home) == folder
 
 
 @pytest.mark.parametrize("kind", ["zip ..", "tar link"])
@@ -421,7 +421,7 @@ def test_archives_folders_and_names(tmp_path: Path) -> None:
     named = located("urbansound8k", home, mirror=str(archive), hash=md5(archive.read_bytes()))
     assert named == home / "urbansound8k"
     assert located("analyticsvidhya-urban", home, mirror=str(archive)).is_dir()
-    with pytest.raises(InputError, match="hash is not md5:4fd9f5"):
+    with pytest.raises(InputError, match="expected MD5 4fd9f5"):
         located("irmas", home, mirror=str(archive))
     with pytest.raises(InputError, match="esc51 does not exist, and no data set"):
         located("esc51", home)

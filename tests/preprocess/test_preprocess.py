@@ -12,7 +12,7 @@ from test_audio import unusable
 from audiostyle import audio, spectrogram_set
 from audiostyle.errors import ArtifactError, InputError
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
-from components.preprocess.folders import clips_of
+from components.preprocess.data_set import data_set
 from components.preprocess.preprocess import PreprocessConfig, preprocess
 
 
@@ -80,7 +80,7 @@ def test_random_split_is_stable_and_keeps_groups(tmp_path: Path) -> None:
         (tmp_path / label).mkdir()
         for number in range(60):
             (tmp_path / label / f"take{number // 3}__{number % 3}.wav").touch()
-    clips = clips_of(tmp_path, seed=0, validation=0.2, test=0.2)
+    clips = data_set(tmp_path, seed=0, validation=0.2, test=0.2).clips
     splits: dict[tuple[str, str], set[str]] = {}
     for clip in clips:
         splits.setdefault((clip.label, clip.group), set()).add(clip.split)
@@ -90,9 +90,9 @@ def test_random_split_is_stable_and_keeps_groups(tmp_path: Path) -> None:
     for path in list((tmp_path / "a").glob("take[0-4]__*")):
         path.unlink()
     before = {clip.path: clip.split for clip in clips}
-    after = {c.path: c.split for c in clips_of(tmp_path, seed=0, validation=0.2, test=0.2)}
+    after = {c.path: c.split for c in data_set(tmp_path, seed=0, validation=0.2, test=0.2).clips}
     assert after.items() <= before.items()
-    other = {c.path: c.split for c in clips_of(tmp_path, seed=1, validation=0.2, test=0.2)}
+    other = {c.path: c.split for c in data_set(tmp_path, seed=1, validation=0.2, test=0.2).clips}
     assert other != after
 
 

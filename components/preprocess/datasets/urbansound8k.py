@@ -1,11 +1,12 @@
-"""UrbanSound8K as published, and as Analytics Vidhya's contest gave it out."""
+"""UrbanSound8K: city sounds in ten folds."""
 
 import re
 from pathlib import Path
 
 from audiostyle.errors import InputError
-from components.preprocess.datasets.layout import (
-    Layout,
+from components.preprocess.datasets.base import (
+    Definition,
+    File,
     Source,
     folders,
     near,
@@ -53,14 +54,14 @@ def _read(root: Path, audio: Path) -> list[Source]:
             )
             for row in rows(table, _COLUMNS)
         ]
-    found = []
+    sources = []
     for folder in folders(audio):
         if not (fold := _FOLD.fullmatch(folder.name)):
             continue
         for path in recordings(folder):
             if not (name := _NAME.fullmatch(path.stem)):
                 raise InputError(f"{path}: is not named fsID-classID-occurrence-slice")
-            found.append(
+            sources.append(
                 Source(
                     relative(path, root),
                     CLASSES[int(name[2])],
@@ -69,46 +70,24 @@ def _read(root: Path, audio: Path) -> list[Source]:
                     source_id=name[1],
                 )
             )
-    return found
+    return sources
 
 
-def _contest(root: Path) -> Path | None:
-    """The folder of recordings, Train/, with train.csv beside or above it."""
-    for folder in (root, *near(root / "Train"), *near(root / "train")):
-        for nested in (folder, folder / "Train"):
-            if _table(nested) and any(p.stem.isdigit() for p in recordings(nested)):
-                return nested
-    return None
-
-
-def _table(folder: Path) -> Path | None:
-    for place in (folder.parent, folder, folder.parent.parent):
-        path = place / "train.csv"
-        if path.is_file():
-            with path.open(encoding="utf-8-sig") as file:
-                if [c.strip() for c in file.readline().split(",")] == ["ID", "Class"]:
-                    return path
-    return None
-
-
-def _read_contest(root: Path, folder: Path) -> list[Source]:
-    table = _table(folder)
-    if table is None:
-        raise InputError(f"{folder}: has no train.csv beside or above it")
-    return [
-        Source(relative(folder / f"{row['ID']}.wav", root), row["Class"], group=row["ID"])
-        for row in rows(table, ("ID", "Class"))
-    ]
-
-
-LAYOUTS = (
-    Layout("urbansound8k", _find, _read),
-    Layout(
-        "analyticsvidhya-urban",
-        _contest,
-        _read_contest,
-        "the contest hides which recordings the clips were cut from, so that slices of one"
-        " recording fall on both sides of a random split: accuracy will look better than it is."
-        " urbansound8k holds the same clips with their folds",
+DEFINITION = Definition(
+    "urbansound8k",
+    _find,
+    _read,
+    needs="folders fold1, fold2 … with files named fsID-classID-occurrence-slice.wav",
+    rank=10,
+    title="8,732 clips of up to 4 s, 10 classes of city sounds, 10 folds",
+    files=(
+        File(
+            "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
+            "md5:9aa69802bbf37fb986f71ec1483a196e",
+        ),
     ),
+    size=6_000_000_000,
+    licence="CC BY-NC 3.0",
+    citation="J. Salamon, C. Jacoby, J. P. Bello: A Dataset and Taxonomy for Urban Sound Research,"
+    " ACM Multimedia 2014",
 )

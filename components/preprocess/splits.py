@@ -5,7 +5,7 @@ from pathlib import Path
 from audiostyle.errors import InputError
 from audiostyle.spectrogram_set import Clip
 from audiostyle.splitting import drawn, in_order
-from components.preprocess.datasets.layout import SUFFIXES, Source
+from components.preprocess.datasets.base import Source
 
 
 def clips(
@@ -36,7 +36,7 @@ def clips(
         raise InputError(f"data: {root}: {without.path} has no fold, though others have one")
     else:
         splits = [_split(source, seed, validation, test) for source in sources]
-    made = [
+    listed = [
         Clip(
             source.path,
             source.label,
@@ -48,16 +48,35 @@ def clips(
         )
         for source, split in zip(sources, splits, strict=True)
     ]
-    labels = {clip.label for clip in made}
+    labels = {clip.label for clip in listed}
     if len(labels) < 2:
-        raise InputError(
-            f"data: {root} has {len(labels)} class folders with audio files; 2 or more are needed"
-            f" (one sub-folder a class, with {', '.join(sorted(SUFFIXES))} files)"
-        )
-    trained = {clip.label for clip in made if clip.split == "train"}
+        names = "".join(f", {label!r}" for label in labels)
+        raise InputError(f"data: {root} has {len(labels)} class{names}; 2 or more are needed")
+    trained = {clip.label for clip in listed if clip.split == "train"}
     if missing := labels - trained:
         raise InputError(f"data: {root} has no training clips of {', '.join(sorted(missing))}")
-    return made
+    return listed
+
+
+def require_splits(
+    clips: list[Clip], root: Path, *, seed: int, validation: float, test: float
+) -> None:
+    """Raise InputError where a random split left a part of it empty that was asked for."""
+    groups = len({clip.group for clip in clips})
+    for split, share in (("validation", validation), ("test", test)):
+        if share and not any(clip.split == split for clip in clips):
+            raise InputError(
+                f"data: {root}: the random split leaves no recordings for {split}: there are"
+                f" {groups} groups of recordings, of which it draws {test:.0%} for test and"
+                f" {validation:.0%} for validation (seed {seed}). Add recordings, change `test`,"
+                " `validation` or `seed` of preprocess, or give the data set folders train,"
+                " validation and test or a manifest with a column split"
+            )
+
+
+def is_random(sources: list[Source]) -> bool:
+    """Whether a data set says nothing of splits or folds."""
+    return not any(source.split or source.fold for source in sources)
 
 
 def _of_folds(sources: list[Source], root: Path) -> list[str]:

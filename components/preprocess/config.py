@@ -1,0 +1,42 @@
+"""Settings of the preprocess stage. Knows no torch."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from audiostyle.config import Config
+from audiostyle.spectrogram_config import SpectrogramConfig
+
+
+class CutConfig(Config):
+    """Which clips are cut from a recording that is longer or shorter than a clip."""
+
+    long: Literal["first", "centre", "loudest", "windows"] = Field(
+        "first", description="which part of a long recording; windows: all, one every hop"
+    )
+    hop_seconds: float = Field(
+        3.0, gt=0, le=600, description="from one window to the next, for windows"
+    )
+    short: Literal["pad", "loop"] = Field(
+        "pad", description="zeros after a short recording, or the recording again"
+    )
+
+
+class PreprocessConfig(Config):
+    """Settings of the stage."""
+
+    spectrogram: SpectrogramConfig = SpectrogramConfig()
+    cut: CutConfig = CutConfig()
+    layout: str = Field("auto", description="of the data set, by name; auto: by looking at it")
+    validation: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
+    test: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
+    seed: int = Field(0, description="of the random split")
+    max_failures: float = Field(
+        0.01, ge=0, le=1, description="share of unusable files beyond which the stage fails"
+    )
+    cache: str = Field(
+        "", description="URI of the spectrogram cache: s3://bucket/prefix, file:///folder, a path"
+    )
+    workers: int = Field(
+        0, ge=0, le=256, description="threads; 0: one a core, two with a cache in a bucket"
+    )
