@@ -1,18 +1,37 @@
 """Configurations: frozen, validated objects with defaults that work; unknown keys are errors."""
 
+import re
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from audiostyle.errors import InputError
 from audiostyle.untrusted import yaml_value
+
+_GROUPED = re.compile(r"\s*[-+]?[0-9]*_[0-9_.eE+-]*\s*")
 
 
 class Config(BaseModel):
     """Base of every configuration. Values are checked on construction and cannot change after."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what pydantic takes for a number, but hardly anybody else: 1_000, and true."""
+        grouped = isinstance(value, str) and _GROUPED.fullmatch(value)
+        if not grouped and not isinstance(value, bool):
+            return value
+        types = set(_types(cls.model_fields[str(info.field_name)].annotation))
+        if grouped and str not in types:
+            raise ValueError("must be a decimal number without '_'")
+        if isinstance(value, bool) and bool not in types and types & {int, float}:
+            raise ValueError("must be a number, neither true nor false")
+        return value
 
     @classmethod
     def parse(cls, values: object, source: Path | str) -> Self:
@@ -51,3 +70,14 @@ def problems(error: ValidationError) -> list[str]:
         f" (got {e['input']!r:.80})"
         for e in error.errors(include_url=False)
     ]
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """The types, and the kinds of literals, of which values of an annotation are made."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        yield from map(type, arguments)
+    elif not arguments:
+        yield annotation
+    for argument in arguments:
+        yield from _types(argument)

@@ -19,7 +19,7 @@ import yaml
 from audiostyle.errors import InputError
 from audiostyle.recordings import is_object
 from audiostyle.store import open_store
-from audiostyle.untrusted import json_value, limit_numbers, yaml_value
+from audiostyle.untrusted import json_value, read_plainly, yaml_value
 from audiostyle.uris import split_object
 
 T = TypeVar("T")
@@ -213,7 +213,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     """libyaml's, ten times as fast, where PyYAML was built with it."""
 
 
-limit_numbers(_Loader)
+read_plainly(_Loader)
 
 
 def _yaml(name: str, text: str, columns: Columns) -> Iterator[Row]:

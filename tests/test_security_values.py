@@ -21,7 +21,9 @@ def test_a_number_that_cannot_be_shown(tmp_path: Path, value: str) -> None:
     # Python writes no integer of more than 4,300 digits, not even to say that it is too large.
     path = tmp_path / "settings.yaml"
     path.write_text(f"iterations: {value}\n")
-    with pytest.raises(InputError, match=r"settings\.yaml: is not YAML: has a number of \d+ bits"):
+    with pytest.raises(
+        InputError, match=r"settings\.yaml: (is not YAML: has a number of|iterations)"
+    ):
         StylizeConfig.load(path)
 
 
@@ -31,10 +33,10 @@ def test_numbers_to_the_base_of_sixty_are_text(value: str) -> None:
     assert yaml_value(f"seed: {value}") == {"seed": value}
 
 
-def test_numbers_are_read_as_ever() -> None:
-    text = "[1_000, 0x1f, 0b11, 017, -3, 1.5e+3, .5, .inf, 12345678901234567890]"
-    numbers = [1000, 31, 3, 15, -3, 1500.0, 0.5, float("inf"), 12345678901234567890]
-    assert yaml_value(text) == numbers
+def test_numbers_are_decimal_and_all_else_is_text() -> None:
+    text = "[017, -3, 1.5e+3, .5, 12345678901234567890, 1_000, 0x1f, 0b11, .inf]"
+    values = [17, -3, 1500.0, 0.5, 12345678901234567890, "1_000", "0x1f", "0b11", ".inf"]
+    assert yaml_value(text) == values
 
 
 def test_a_header_of_a_million_tensors(tmp_path: Path) -> None:

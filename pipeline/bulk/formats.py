@@ -8,7 +8,7 @@ from functools import lru_cache
 import yaml
 
 from audiostyle.errors import InputError
-from audiostyle.untrusted import json_value, limit_numbers, yaml_value
+from audiostyle.untrusted import json_value, read_plainly, yaml_value
 from components.stylize.pairs import COLUMNS
 from pipeline.bulk.rows import FIXED, setting_of
 
@@ -59,7 +59,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     """libyaml's, ten times as fast, where PyYAML was built with it."""
 
 
-limit_numbers(_Loader)
+read_plainly(_Loader)
 
 
 def _yaml(name: str, text: str) -> Iterator[Row]:

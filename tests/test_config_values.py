@@ -1,0 +1,107 @@
+"""Values of settings are what a person wrote: numbers in decimal, text as text, or an error."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from audiostyle.errors import InputError
+from components.stylize.config import StylizeConfig
+from components.train.fit import TrainConfig
+
+# What YAML 1.1, or pydantic, reads as another number than the one that is written.
+DOUBTFUL = [
+    "1_000",
+    "0x1F",
+    "0X1f",
+    "0o17",
+    "0b11",
+    "1:30",
+    "190:20:30",
+    "1__0",
+    "_1",
+    "1_",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "Yes",
+    "ON",
+    "y",
+    "n",
+    "true",
+    "false",
+    "2026-01-02",
+    "12:00:00",
+    ".inf",
+    "-.Inf",
+    ".NaN",
+    "inf",
+    "nan",
+    "1,000",
+    "１０",
+    "١٠",
+    "1.5.2",
+    "--5",
+    "~",
+    "[1]",
+    "{a:1}",
+    "5x",
+    "1e",
+    "0x",
+]
+PLAIN = {"010": 10, "050": 50, "0010": 10, "+7": 7, "8": 8, "00": 0, "1e2": 100, "40.0": 40}
+
+
+@pytest.mark.parametrize("text", DOUBTFUL)
+@pytest.mark.parametrize("name, config", [("epochs", TrainConfig), ("iterations", StylizeConfig)])
+def test_what_is_no_plain_number_is_refused(
+    text: str, name: str, config: type[TrainConfig], tmp_path: Path
+) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"{name}: {text}\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        config.load(path)
+    message = str(caught.value)
+    assert str(path) in message
+    # A bare ~ ends the reading, and is named with its line.
+    assert name in message or (text == "~" and "line 1: has a bare ~" in message)
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_numbers_are_decimal(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"epochs: {text}\nseed: {text}\n", encoding="utf-8")
+    if PLAIN[text]:
+        assert TrainConfig.load(path).epochs == PLAIN[text]
+    else:
+        with pytest.raises(InputError, match="epochs"):
+            TrainConfig.load(path)
+    path.write_text(f"seed: {text}\n", encoding="utf-8")
+    assert TrainConfig.load(path).seed == PLAIN[text]
+
+
+def test_a_key_that_comes_twice_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("epochs: 5\nseed: 1\nepochs: 6\n")
+    with pytest.raises(InputError, match=r"line 3: has 'epochs' a second time"):
+        TrainConfig.load(path)
+
+
+@pytest.mark.parametrize("text, seed", [("010", 10), ("0x10", None), ("1_0", None), ("yes", None)])
+def test_options_read_numbers_in_the_same_way(text: str, seed: int | None) -> None:
+    import click
+
+    from audiostyle.command import Command
+    from audiostyle.options import config_from, config_options
+
+    @click.command(cls=Command)
+    @config_options(StylizeConfig)
+    def command(**options: object) -> None:
+        click.echo(config_from(StylizeConfig, options).seed)
+
+    done = CliRunner().invoke(command, ["--seed", text])
+    if seed is None:
+        assert done.exit_code == 2 and "seed" in done.output and text in done.output
+    else:
+        assert done.output == f"{seed}\n"
