@@ -92,6 +92,8 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = _Handler(sys.stderr)
     handler.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
+    # It says with every client where its credentials are from.
+    logging.getLogger("botocore").setLevel(max(level, logging.WARNING))
 
 
 def end_for_closed_pipe() -> NoReturn:

@@ -46,6 +46,8 @@ _Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]+[smh]$")]
 # Tasks that compute on a GPU where they are given one. Griffin-Lim is no such task: a GPU that
 # waited for it would stand idle for most of a run.
 _ON_GPU = ("train", "stylize")
+_MONTH = 30 * 24 * 3600  # seconds
+_START = 3600  # seconds that a pod may wait for its node and image
 _SECRET = re.compile(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 
 
@@ -126,13 +128,36 @@ class TaskConfig(Config):
     tolerations: tuple[Toleration, ...] = ()
     retries: int = Field(2, ge=0, le=10, description="further attempts after a failure")
     retry_wait: _Duration = Field("30s", description="before the first of them")
-    retry_factor: float = Field(2.0, ge=1, description="by which the wait grows")
-    retry_most: _Duration = Field("10m", description="longest wait")
+    retry_factor: int = Field(2, ge=1, le=10, description="by which the wait grows; a whole number")
     time_limit: int = Field(0, ge=0, description="seconds that a pod may live; 0: no limit")
     secrets: tuple[Source, ...] = Field((), description="Kubernetes secrets as environment")
     config_maps: tuple[Source, ...] = Field((), description="config maps as environment")
     environment: dict[_Variable, str] = Field({}, description="plain variables, nothing secret")
     volumes: tuple[Volume, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_window(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "retry_most" in values:
+            raise InputError(
+                "cluster: retry_most: was taken for the longest wait, and is the window for all"
+                " attempts, which is computed now: leave it out"
+            )
+        return values
+
+    @property
+    def retry_window(self) -> int:
+        """Seconds from the start of the first attempt to the end of the last, at the most.
+
+        Argo lets no attempt begin after this, and ends the one that runs. Without a time limit it
+        is a month.
+        """
+        if not self.time_limit:
+            return _MONTH
+        first = int(self.retry_wait[:-1]) * {"s": 1, "m": 60, "h": 3600}[self.retry_wait[-1]]
+        waits: int = sum(first * pow(self.retry_factor, n) for n in range(self.retries))
+        # Pods wait for a node and an image, too, which counts.
+        return min(_MONTH, (self.retries + 1) * (self.time_limit + _START) + waits)
 
     @field_validator("environment")
     @classmethod
@@ -146,20 +171,21 @@ class TaskConfig(Config):
         return value
 
 
-# What the tasks ask for by default: estimates for some ten thousand clips of 3 s, to be measured on
-# the data and the nodes at hand.
+# What the tasks ask for by default fits a node of two CPUs beside Kubeflow's own pods. It is a
+# share and no limit: a task uses what else the node has. Where nodes are large, asking for more
+# keeps tasks apart; what is right has to be measured on the data and the nodes at hand.
 _DEFAULTS: dict[str, TaskConfig] = {
-    "preprocess": TaskConfig(cpu="2", memory="4Gi", time_limit=6 * 3600),
-    "check-changes": TaskConfig(cpu="500m", memory="2Gi", time_limit=1800),
-    "train": TaskConfig(cpu="4", memory="8Gi", time_limit=24 * 3600),
-    "register": TaskConfig(cpu="1", memory="4Gi", time_limit=3600),
-    "current-champion": TaskConfig(cpu="100m", memory="256Mi", time_limit=600),
-    "fetch": TaskConfig(cpu="500m", memory="2Gi", time_limit=1800),
-    "stylize": TaskConfig(cpu="4", memory="4Gi", time_limit=24 * 3600),
-    "reconstruct": TaskConfig(cpu="4", memory="4Gi", time_limit=24 * 3600),
+    "preprocess": TaskConfig(cpu="500m", memory="2Gi", time_limit=6 * 3600),
+    "check-changes": TaskConfig(cpu="200m", memory="1Gi", time_limit=1800),
+    "train": TaskConfig(cpu="500m", memory="2Gi", time_limit=24 * 3600),
+    "register": TaskConfig(cpu="500m", memory="2Gi", time_limit=3600),
+    "current-champion": TaskConfig(cpu="100m", memory="256Mi", time_limit=1800),
+    "fetch": TaskConfig(cpu="200m", memory="1Gi", time_limit=1800),
+    "stylize": TaskConfig(cpu="500m", memory="2Gi", time_limit=24 * 3600),
+    "reconstruct": TaskConfig(cpu="500m", memory="2Gi", time_limit=24 * 3600),
     # A process a core, of 0.9 GB each as measured (docs/bulk.md), and what they keep beyond that.
-    "bulk": TaskConfig(cpu="4", memory="8Gi", time_limit=24 * 3600),
-    "join": TaskConfig(cpu="1", memory="2Gi", time_limit=3600),
+    "bulk": TaskConfig(cpu="1", memory="2Gi", time_limit=24 * 3600),
+    "join": TaskConfig(cpu="500m", memory="2Gi", time_limit=3600),
 }
 
 
@@ -172,6 +198,7 @@ class ClusterConfig(Config):
     service_account: str = Field("", description="of the pods; the server's by default")
     tracking_uri: str = Field("", description="MLflow's address as the pods reach it")
     cache: str = Field("", description="URI of the spectrogram cache as the pods reach it")
+    caching: bool = Field(True, description="whether kfp may take outputs of earlier tasks")
     labels: dict[_LabelKey, _LabelValue] = Field({}, description="of every pod")
     run_limit: int = Field(0, ge=0, description="seconds that a whole run may take; 0: no limit")
     security: Security = Security()

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from audiostyle.errors import AudiostyleError
 from pipeline.cluster import logs
-from pipeline.cluster.client import TOKEN, Client, Patience
+from pipeline.cluster.client import Client, Patience
+from pipeline.cluster.token import TOKEN
 from pipeline.cluster_config import ConnectionSettings
 
 SECRET = "token-of-the-tests"  # noqa: S105

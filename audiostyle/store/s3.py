@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import copy
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,12 +31,12 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 class S3Store:
     """Objects of one bucket below a prefix. The client is safe to share between threads."""
 
-    def __init__(self, bucket: str, prefix: str = "", *, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, bucket: str, prefix: str = "", *, attempts: int | None = None) -> None:
         self.bucket = bucket
         # To the letter: of `a/` and `a//`, one is the folder `a` and one the nameless one in it.
         self.prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
         self.uri = join_s3(bucket, self.prefix).removesuffix("/")
-        self._client = _client(self.uri, attempts)
+        self._client = _client(self.uri, attempts or _attempts())
         self._direct: PlainHttp | None = PlainHttp()
 
     def below(self, prefix: str) -> "S3Store":
@@ -214,6 +215,14 @@ class S3Store:
             raise StoreUnavailableError(
                 f"{uri}: no answer from {endpoint}: {_line(error)}"
             ) from None
+
+
+def _attempts() -> int:
+    """As boto3 would read it: a task that nobody repeats is told to ask for minutes."""
+    text = os.environ.get("AWS_MAX_ATTEMPTS", "")
+    if text and not (text.isdecimal() and 1 <= int(text) <= 100):
+        raise InputError(f"AWS_MAX_ATTEMPTS: must be a number from 1 to 100 (got {text!r})")
+    return int(text or ATTEMPTS)
 
 
 def _client(uri: str, attempts: int) -> Any:

@@ -23,8 +23,9 @@ from kfp_server_api import (
 )
 
 from audiostyle.errors import InputError
-from pipeline.cluster.client import Client
+from pipeline.cluster.client import Client, ServerUnavailableError
 
+DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 ACTIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED")
 # Runs and schedules have no unique names, so each is sent with a key in its description, by which
 # it is found again where the answer to its creation got lost.
@@ -182,9 +183,23 @@ class Api:
             found.append(run)
         return found
 
-    def cancel(self, run_id: str) -> None:
-        """Stop a run; what has finished stays."""
-        self._ask(self._kfp.runs.run_service_terminate_run, run_id)
+    def cancel(self, run_id: str) -> str:
+        """Stop a run; what has finished stays. Returns the state that it was in before.
+
+        Asked for once: the server refuses a second time, and cannot stop a run without a Workflow.
+        """
+        state = str(self.run(run_id).state or "")
+        if state in (*DONE, "CANCELING"):
+            return state
+        try:
+            self.client.once(self._kfp.runs.run_service_terminate_run, run_id)
+        except (InputError, ServerUnavailableError):
+            # The first answer may have been lost; else somebody was faster, or the run has ended.
+            now = str(self.run(run_id).state or "")
+            if now not in (*DONE, "CANCELING"):
+                raise
+            return now if now in DONE else state
+        return state
 
     def page(self, run_id: str) -> str:
         """Address of a run's page."""
@@ -214,9 +229,11 @@ class Api:
             )
         )
 
-    def schedule(self, experiment: str, name: str, cron: str, spec: RunSpec) -> Any:
+    def schedule(
+        self, experiment: str, name: str, cron: str, spec: RunSpec, about: str = ""
+    ) -> Any:
         """Make a schedule that is paused: one run at a time, and none for what was missed."""
-        description = _described("audiostyle schedule")
+        description = _described(f"audiostyle schedule\n{about}".strip())
 
         def find() -> Any:
             return next((s for s in self.schedules(name) if s.description == description), None)
@@ -248,10 +265,15 @@ class Api:
         self._ask(self._kfp.recurring_runs.recurring_run_service_disable_recurring_run, schedule_id)
 
     def unschedule(self, schedule_id: str) -> None:
-        """Delete a schedule; its runs stay."""
+        """Delete a schedule; its runs stay, the running ones, too.
+
+        Without a policy Kubernetes deletes what a schedule owns, which are its running runs.
+        """
         try:
             self._ask(
-                self._kfp.recurring_runs.recurring_run_service_delete_recurring_run, schedule_id
+                self._kfp.recurring_runs.recurring_run_service_delete_recurring_run,
+                schedule_id,
+                propagation_policy="ORPHAN",
             )
         except InputError:
             # An attempt whose answer got lost has done it.
@@ -286,6 +308,10 @@ def package_digest(package: Path) -> str:
 
 
 def _filter(**equals: str) -> str:
+    for key, value in equals.items():
+        # The server unescapes a filter twice, so that it would look for another name.
+        if "+" in value or "%" in value:
+            raise InputError(f"{key}: must hold neither + nor % (got {value!r})")
     wanted = V2beta1Filter(
         predicates=[
             V2beta1Predicate(operation="EQUALS", key=key, string_value=value)

@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 import kfp
 import urllib3
-from kfp.client.token_credentials_base import TokenCredentialsBase
-from kfp_server_api import ApiException, Configuration
+from kfp_server_api import ApiException
 
 from audiostyle.errors import AudiostyleError, InputError
+from pipeline.cluster.token import TOKEN, Token
 from pipeline.cluster_config import ConnectionSettings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-TOKEN = "AUDIOSTYLE_KFP_TOKEN"  # noqa: S105, the name of a variable
 _PASSING = (429, 500, 502, 503, 504)
+SINGLE_USER = "kubeflow"  # the namespace of a standalone server, where Argo sees no other
 
 
 class ServerUnavailableError(AudiostyleError):
@@ -43,48 +43,16 @@ class Patience:
     """How long a request may take, and how long to wait before each further attempt (seconds).
 
     Five attempts in 15 s of waiting: that outlives a server that is started again behind a
-    load balancer, and a person still sits there when it does not.
+    load balancer, and a person still sits there when it does not. Who waits for a run is not sent
+    away by an upgrade of the server, which takes minutes: `outage`. A creation may take longer
+    than other requests: the server itself waits up to 60 s for an MLflow of its own.
     """
 
     connect: float = 10.0
     read: float = 60.0
+    create: float = 90.0
     waits: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
-
-
-class Token(TokenCredentialsBase):  # type: ignore[misc]
-    """A bearer token from a file or, where there is none, the environment."""
-
-    def __init__(self, file: str, environment: Mapping[str, str]) -> None:
-        self._file = file
-        self._given = environment.get(TOKEN, "").strip()
-        self.value = self._read()
-
-    def renew(self) -> bool:
-        """Read the token again; tells whether it is another one now."""
-        before, self.value = self.value, self._read()
-        return self.value != before
-
-    def refresh_api_key_hook(self, config: Configuration) -> None:
-        """Put the token into a request (kfp calls this for each)."""
-        config.api_key["authorization"] = self.value
-
-    @property
-    def source(self) -> str:
-        """Where it is from, in words."""
-        return f"token_file {self._file}" if self._file else TOKEN
-
-    def _read(self) -> str:
-        if not self._file:
-            return self._given
-        try:
-            text = Path(self._file).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not text"
-            raise InputError(f"token_file: {self._file} cannot be read: {reason}") from None
-        if not text or len(text.split()) != 1:
-            # What is in it is kept out of the message.
-            raise InputError(f"token_file: {self._file} holds no token, which is one word")
-        return text
+    outage: float = 600.0
 
 
 class _KfpClient(kfp.Client):  # type: ignore[misc]
@@ -133,10 +101,18 @@ class Client:
         self.kfp = self.ask(self._connect, timeout=False)
         health = self.ask(self.kfp.get_kfp_healthz, timeout=False)
         namespace = connection.namespace or self.kfp.get_user_namespace() or ""
-        # A server with one user refuses to be asked about a namespace.
-        self.namespace: str | None = namespace if health.multi_user else None
-        self.pods = namespace or "kubeflow"  # where pods run
-        if health.multi_user and not namespace:
+        self.multi_user = bool(health.multi_user)
+        self.version = _version(health)
+        # A server with one user refuses to be asked about a namespace, and runs all in its own.
+        if not self.multi_user and connection.namespace not in ("", SINGLE_USER):
+            raise InputError(
+                f"namespace: {connection.host} has one user, and runs everything in {SINGLE_USER}"
+                f" (got {connection.namespace!r}); leave the namespace out, and set up what runs"
+                " need there: docs/operations.md"
+            )
+        self.namespace: str | None = namespace if self.multi_user else None
+        self.pods = namespace if self.multi_user else SINGLE_USER  # where pods run
+        if self.multi_user and not namespace:
             raise InputError(
                 f"namespace: is not set, and {connection.host} has many users; give --namespace,"
                 " the variable AUDIOSTYLE_KFP_NAMESPACE, or cluster.connection.namespace"
@@ -178,7 +154,7 @@ class Client:
         """
         for wait in (*self.patience.waits, None):
             try:
-                return self.once(request)
+                return self.once(request, read=self.patience.create)
             except (ServerUnavailableError, ConflictError) as error:
                 if wait is None:
                     raise
@@ -193,10 +169,18 @@ class Client:
         raise AssertionError("unreachable")
 
     def once(
-        self, request: Callable[..., T], *arguments: Any, timeout: bool = True, **options: Any
+        self,
+        request: Callable[..., T],
+        *arguments: Any,
+        timeout: bool = True,
+        read: float | None = None,
+        **options: Any,
     ) -> T:
-        """Make a request once, or twice where its token was out of date."""
-        limit = (self.patience.connect, self.patience.read)
+        """Make a request once, or twice where its token was out of date.
+
+        read: how long to wait for the answer, in seconds; the patience's by default.
+        """
+        limit = (self.patience.connect, read or self.patience.read)
         if timeout:
             options["_request_timeout"] = limit
         renewed = False
@@ -253,8 +237,13 @@ class Client:
                 f"{host}: refuses the token of {self._token.source}{told}; it may have expired:"
                 " put a new one there"
             )
-        if error.status == 403:
-            return RefusedError(f"{host}: does not allow this{told}")
+        # The server's upload says 400 where it means 403.
+        if error.status == 403 or (error.status == 400 and "authorization error" in told):
+            return RefusedError(
+                f"{host}: does not allow this{told}; the namespace's administrator grants it with"
+                " the role kubeflow-pipelines-edit, and a token must be meant for"
+                " pipelines.kubeflow.org"
+            )
         if error.status == 404:
             return InputError(f"{host}: has no such thing{told}")
         if error.status == 409:
@@ -269,6 +258,12 @@ def _target(error: ApiException) -> str:
     parts = urlsplit(str((error.headers or {}).get("Location", "")))
     where = f"{parts.scheme}://{parts.hostname or ''}" if parts.hostname else ""
     return f" to {where}{parts.path}" if where or parts.path else ""
+
+
+def _version(health: Any) -> str:
+    """The server's version, "" where its build does not know it."""
+    name = str(getattr(health, "tag_name", None) or "")
+    return "" if name == "unknown" else name
 
 
 def _told(error: ApiException) -> str:

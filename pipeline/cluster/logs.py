@@ -1,49 +1,196 @@
-"""Lines of a task's pod, from the server of Kubeflow's web interface.
+"""Lines of a task, from whichever of four places has them.
 
-They are no part of the pipelines' API: the interface has an address of its own for them,
-`/k8s/pod/logs`, which asks Kubernetes, and the archive of logs where there is one.
+The bucket: kfp's launcher keeps what a task said as `ROOT/PIPELINE/RUN/TASK/…/executor-logs-N`,
+also where it failed. The API: it gives out the log that Argo archived, and that of a pod that is
+there. The server of the web interface: `/k8s/pod/logs`, which asks Kubernetes.
 """
 
+import base64
 import codecs
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
 
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.store import open_store
 from pipeline.cluster.client import Client
+from pipeline.cluster.run_details import Task
+
+LOGS = re.compile(r"executor-logs(-(\d+))?")
+# What Argo calls the pod of a task: its template's name stands between Workflow and number.
+_TEMPLATE = "system-container-impl"
 
 
-def lines(client: Client, run_id: str, pod: str) -> Iterator[str]:
-    """The lines of a pod, as they come. Raises InputError where the server has none."""
-    query = urlencode({"podname": pod, "runid": run_id, "podnamespace": client.pods})
+@dataclass(frozen=True)
+class Outputs:
+    """Where the artifacts of a run are: ROOT/PIPELINE/RUN/TASK/UNIQUE/OUTPUT.
+
+    root: the pipeline root, "" where it is the namespace's default, which the API does not tell.
+    """
+
+    root: str
+    pipeline: str
+    run_id: str
+
+    @property
+    def folder(self) -> str:
+        """The URI of all of them, "" where the root is not known."""
+        return f"{self.root.rstrip('/')}/{self.pipeline}/{self.run_id}" if self.root else ""
+
+    def uris(self, task: str = "") -> list[str]:
+        """URIs of the artifacts; empty where this machine may not list them."""
+        if not self.folder:
+            return []
+        try:
+            store = open_store(self.folder)
+            keys = {
+                "/".join(entry.key.split("/")[:3])
+                for entry in store.list(f"{task}/" if task else "")
+            }
+        except AudiostyleError:
+            return []
+        return [f"{self.folder}/{key}" for key in sorted(keys) if key.count("/") == 2]
+
+
+def lines(client: Client, outputs: Outputs, task: Task) -> Iterator[str]:
+    """The lines of a task's last pod. Raises InputError with where to look if none has them."""
+    sources: list[Callable[[], Iterable[str] | None]] = [
+        lambda: _archived(client, outputs.run_id, task),
+        lambda: _of_pod(client, outputs.run_id, task),
+        lambda: _of_interface(client, outputs.run_id, task),
+    ]
+    if task.end is not None and task.shard is None:
+        # Of shards the bucket has the lines, but not which shard's they are.
+        sources.insert(0, lambda: _in_bucket(outputs, task))
+    for source in sources:
+        found = source()
+        if found is not None:
+            yield from found
+            return
+    raise InputError(f"logs: there are no lines of {task.label} to be had: {missing(client, task)}")
+
+
+def missing(client: Client, task: Task) -> str:
+    """Why a task may have no lines, and what to look at."""
+    if not task.pod:
+        return "it had no pod" + (", as it was taken from the cache" if task.cached else "")
+    return (
+        "its pod has not started, or was deleted or killed (out of memory, time limit) before its"
+        f" lines were kept. Look at it: kubectl --namespace {client.pods} describe pod"
+        f" {pod_name(task)}"
+    )
+
+
+def last_error(client: Client, outputs: Outputs, task: Task) -> str:
+    """The last line that begins with `error:`, which our stages end with; "" for none."""
+    error = ""
+    try:
+        for line in lines(client, outputs, task):
+            if line.startswith("error: "):
+                error = line.removeprefix("error: ")
+    except AudiostyleError:
+        return ""
+    return error
+
+
+def pod_name(task: Task) -> str:
+    """The name of the pod of a task's last attempt."""
+    workflow, _, number = task.pod.rpartition("-")
+    return f"{workflow}-{_TEMPLATE}-{number}"
+
+
+def _in_bucket(outputs: Outputs, task: Task) -> Iterator[str] | None:
+    """The newest `executor-logs-N` of a task. Where its attempts have folders of their own, all."""
+    found = []
+    for uri in outputs.uris(task.name):
+        if matched := LOGS.fullmatch(uri.rpartition("/")[2]):
+            found.append((int(matched[2] or 0), uri))
+    if not found:
+        return None
+    newest = max(number for number, _ in found)
+    contents = []
+    for number, uri in found:
+        folder, _, name = uri.rpartition("/")
+        content = open_store(folder).get(name) if number == newest else None
+        contents += [] if content is None else [content]
+    text = b"\n".join(contents).decode(errors="replace")
+    return iter(text.splitlines()) if contents else None
+
+
+def _archived(client: Client, run_id: str, task: Task) -> Iterator[str] | None:
+    """What Argo archived of an ended pod; the API gives it out in base64."""
+    if not task.pod or task.end is None:
+        return None
+    path = f"/apis/v2beta1/runs/{run_id}/nodes/{task.pod}/artifacts/main-logs:read"
+    content = _get(client, client.connection.host + path)
+    if content is None:
+        return None
+    try:
+        text = base64.b64decode(json.loads(b"".join(content))["data"]).decode(errors="replace")
+    except (ValueError, KeyError, TypeError):
+        return None
+    return iter(text.splitlines())
+
+
+def _of_pod(client: Client, run_id: str, task: Task) -> Iterator[str] | None:
+    """The lines of a pod that is there. An error has status 200, too, and is JSON."""
+    if not task.pod:
+        return None
+    path = f"/apis/v1alpha1/runs/{run_id}/nodes/{pod_name(task)}/log"
+    content = _get(client, client.connection.host + path)
+    if content is None:
+        return None
+    first = next(content, b"")
+    if not first or first.startswith(b'{"error'):
+        return None
+    return _decoded(first, content)
+
+
+def _of_interface(client: Client, run_id: str, task: Task) -> Iterator[str] | None:
+    if not task.pod:
+        return None
+    query = urlencode({"podname": pod_name(task), "runid": run_id, "podnamespace": client.pods})
+    content = _get(client, f"{client.ui}/k8s/pod/logs?{query}")
+    return None if content is None else _decoded(b"", content)
+
+
+def _get(client: Client, url: str) -> Iterator[bytes] | None:
+    """The parts of an answer, None where it is no such thing."""
     pool = urllib3.PoolManager(
         retries=False, cert_reqs="CERT_REQUIRED", ca_certs=client.connection.ca_file or None
     )
     timeout = urllib3.Timeout(connect=client.patience.connect, read=client.patience.read)
     try:
         answer = pool.request(
-            "GET",
-            f"{client.ui}/k8s/pod/logs?{query}",
-            headers=client.headers,
-            timeout=timeout,
-            preload_content=False,
+            "GET", url, headers=client.headers, timeout=timeout, preload_content=False
         )
         if answer.status != 200 or "html" in answer.headers.get("content-type", ""):
-            told = " ".join(answer.read(500).decode(errors="replace").split())
-            told = "a page" if told.startswith("<") else f"{answer.status} {told}"
-            raise InputError(
-                f"logs: {client.ui} answers {told}; the pod may be gone, or --ui is not the web"
-                f" interface. Try `kubectl logs {pod} --namespace {client.pods} --container main`"
-            )
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        rest = ""
-        for chunk in answer.stream(1 << 16, decode_content=True):
-            *whole, rest = (rest + decoder.decode(chunk)).split("\n")
-            yield from whole
-        if rest:
-            yield rest
+            return None
+        return _parts(client, answer)
+    except urllib3.exceptions.HTTPError:
+        return None
+
+
+def _parts(client: Client, answer: Any) -> Iterator[bytes]:
+    try:
+        yield from answer.stream(1 << 16, decode_content=True)
     except urllib3.exceptions.HTTPError as error:
         raise AudiostyleError(
-            f"logs: {client.ui} cannot be asked ({type(error).__name__})"
+            f"logs: {client.connection.host} broke off ({type(error).__name__})"
         ) from None
+
+
+def _decoded(first: bytes, content: Iterator[bytes]) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    *whole, rest = decoder.decode(first).split("\n")
+    yield from whole
+    for chunk in content:
+        *whole, rest = (rest + decoder.decode(chunk)).split("\n")
+        yield from whole
+    if rest:
+        yield rest

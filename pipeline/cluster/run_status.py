@@ -1,87 +1,59 @@
-"""What a run is doing, from what the server tells of it."""
+"""Following a run: what changes, what waits, what it came to."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Any
 
-from audiostyle.errors import AudiostyleError
-from audiostyle.store import open_store
-from pipeline.cluster.api import Api
-from pipeline.cluster.client import Client
-from pipeline.cluster.logs import lines
-
-DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
-# What the workflow engine has beside the tasks that we wrote: drivers before each, the containers
-# within them, and the insides of loops and conditions.
-_MACHINERY = re.compile(
-    r"root|executor.*|.*-driver|.*-iterations.*|.*\(.*|iteration-item.*|(condition|for-loop)-.*"
+from pipeline.cluster import kubernetes_api
+from pipeline.cluster.api import DONE, Api
+from pipeline.cluster.client import Client, ServerUnavailableError
+from pipeline.cluster.logs import LOGS, Outputs, last_error, missing
+from pipeline.cluster.run_details import (
+    Task,
+    failed_drivers,
+    is_canceled,
+    tasks,
+    waiting_drivers,
+    workflow,
 )
+
+# Without a sign of life for so long, a pod that waits is worth a look (seconds).
+SILENCE = 60.0
+
+
+def word(state: str | None) -> str:
+    """A state in words."""
+    return (state or "not run").replace("RUNTIME_STATE_UNSPECIFIED", "not run").lower()
+
+
+def state_of(run: Any) -> str:
+    """The state of a run; CANCELED for one that was canceled, which the server calls FAILED."""
+    state = str(run.state or "PENDING").replace("RUNTIME_STATE_UNSPECIFIED", "PENDING")
+    return "CANCELED" if is_canceled(run) else state
+
+
+def state_of_task(task: Task) -> str:
+    """A task's state in words."""
+    return f"{word(task.state)}{' (from the cache)' if task.cached else ''}"
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task of a run. pod: where its lines are, "" while there is none."""
+class Event:
+    """What is new about a run. name: of the task, "" for the run. text: its state, or a remark."""
 
-    id: str
     name: str
-    state: str
-    pod: str = ""
-    error: str = ""
-    start: datetime | None = None
-    end: datetime | None = None
+    text: str
+    run: Any
 
 
-def tasks(run: Any) -> list[Task]:
-    """The tasks of a run that a person would name, in the order in which they started."""
-    details = (run.run_details.task_details if run.run_details else None) or []
-    by_number = {_number(detail.task_id): detail for detail in details}
-    found = []
-    for detail in details:
-        name = detail.display_name or ""
-        # The workflow's own entry has its name as its id.
-        if _MACHINERY.fullmatch(name) or name == detail.task_id:
-            continue
-        inside = _container(detail, by_number)
-        found.append(
-            Task(
-                detail.task_id or "",
-                name,
-                detail.state or "RUNTIME_STATE_UNSPECIFIED",
-                (inside or detail).task_id or "",
-                _error(detail) or (_error(inside) if inside else ""),
-                detail.start_time,
-                detail.end_time,
-            )
-        )
-    return sorted(found, key=lambda task: (task.start is None, str(task.start), task.name))
+@dataclass
+class _Seen:
+    """What was told already, so that it is told once."""
 
-
-def _container(detail: Any, by_number: dict[str, Any]) -> Any:
-    """The newest pod inside a task: a task with retries has one an attempt; None before it."""
-    found = None
-    while True:
-        children = [by_number.get(_number(c.pod_name)) for c in detail.child_tasks or ()]
-        inside = [c for c in children if c and (c.display_name or "").startswith("executor")]
-        if not inside:
-            return found
-        found = detail = max(inside, key=lambda c: (str(c.start_time), c.display_name))
-
-
-def _number(identifier: str | None) -> str:
-    """What an entry's id and its pod's name have in common: the number at the end."""
-    return (identifier or "").rpartition("-")[2]
-
-
-def _error(detail: Any) -> str:
-    if detail.error and detail.error.message:
-        return str(detail.error.message)
-    for status in reversed(detail.state_history or []):
-        if status.error and status.error.message:
-            return str(status.error.message)
-    return ""
+    states: dict[str, str] = field(default_factory=dict)
+    since: float = 0.0  # the last change
+    remarked: set[str] = field(default_factory=set)
 
 
 def changes(
@@ -89,65 +61,101 @@ def changes(
     run_id: str,
     *,
     every: float = 5.0,
+    silence: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[tuple[str, str, Any]]:
-    """Name and new state of each task that changes, and the run, until the run has ended.
+) -> Iterator[Event]:
+    """What is new about a run, until it has ended.
 
-    The run itself comes with the name "". every: seconds between two looks.
+    every: seconds between two looks. silence: seconds without a change after which pods that wait
+    are looked at. A server that does not answer is waited for, as long as its patience says.
     """
-    seen: dict[str, str] = {}
+    limit = SILENCE if silence is None else silence
+    seen = _Seen(since=time.monotonic())
+    run: Any = None
+    away: float | None = None
     while True:
-        run = api.run(run_id)
-        states = {task.id: (task.name, task.state) for task in tasks(run)}
-        for key, (name, state) in states.items():
-            if seen.get(key) != state:
-                seen[key] = state
-                yield name, state, run
-        state = run.state or "RUNTIME_STATE_UNSPECIFIED"
-        if seen.get("") != state:
-            seen[""] = state
-            yield "", state, run
-        if state in DONE:
+        try:
+            run = api.run(run_id)
+        except ServerUnavailableError as error:
+            now = time.monotonic()
+            if away is None:
+                away = now
+                most = api.client.patience.outage / 60
+                yield Event("", f"{error}; waiting for it, {most:g} min at most", run)
+            if now - away > api.client.patience.outage:
+                raise
+            sleep(every)
+            continue
+        if away is not None:
+            away = None
+            yield Event("", f"{api.client.connection.host} answers again", run)
+        yield from _news(run, seen)
+        if run.state in DONE:
             return
+        if time.monotonic() - seen.since > limit:
+            yield from _remarks(api, run, seen, limit)
         sleep(every)
 
 
-def failure(run: Any, client: Client) -> str:
-    """What failed, in one line: the first failed task and its error, or the run's own.
+def _news(run: Any, seen: _Seen) -> Iterator[Event]:
+    states = {(task.label, task.start): state_of_task(task) for task in tasks(run)}
+    current = [(name, text) for (name, _), text in states.items()]
+    for name, text in [*current, ("", word(state_of(run)))]:
+        if seen.states.get(name) != text:
+            seen.states[name] = text
+            seen.since = time.monotonic()
+            yield Event(name, text, run)
 
-    Servers up to 2.17 tell that a task failed and not why, so its last line that begins with
-    `error:`, which our stages end with, is looked for where the web interface gives out lines.
+
+def _remarks(api: Api, run: Any, seen: _Seen, limit: float) -> Iterator[Event]:
+    """What waits for its pod, each once, and why, where Kubernetes can be asked."""
+    waiting = [task.label for task in tasks(run) if task.state == "PENDING"]
+    waiting += [f"the driver of {name}" for name in waiting_drivers(run)]
+    if not waiting and not tasks(run):
+        waiting = ["the run"]
+    for name in waiting:
+        if name in seen.remarked:
+            continue
+        seen.remarked.add(name)
+        reason = kubernetes_api.waiting_reason(api.client.pods, workflow(run))
+        look = f"kubectl --namespace {api.client.pods} describe pods --selector " + (
+            f"workflows.argoproj.io/workflow={workflow(run)}"
+            if workflow(run)
+            else f"pipeline/runid={run.run_id}"
+        )
+        yield Event(
+            "",
+            f"{name} has waited {limit:g} s for its pod to start"
+            + (f": {reason}" if reason else f"; look at it: {look}, or `audiostyle cluster check`"),
+            run,
+        )
+
+
+def failure(run: Any, client: Client, outputs: Outputs) -> str:
+    """What failed, in one line: the first failed task and the last error that it printed.
+
+    The server tells that a task failed and not why.
     """
     failed = [task for task in tasks(run) if task.state == "FAILED"]
-    own = run.error.message if run.error and run.error.message else ""
-    first = next((task for task in failed if task.error), failed[0] if failed else None)
-    if first is None:
-        return own or f"the run is {(run.state or '').lower()}"
-    error = first.error or _last_error(client, run.run_id, first) or own or "failed"
-    return f"{first.name}: {error}"
+    if not failed:
+        if drivers := failed_drivers(run):
+            look = _look(run, client)
+            return f"{drivers[0]}: Kubeflow could not prepare it (its driver failed); {look}"
+        own = run.error.message if run.error and run.error.message else ""
+        return own or f"no task of it failed; {_look(run, client)}"
+    first = min(failed, key=lambda task: str(task.end))
+    error = last_error(client, outputs, first)
+    attempts = f" ({first.attempts} attempts)" if first.attempts > 1 else ""
+    if error:
+        return f"{first.label}: {error}{attempts}"
+    return f"{first.label}: failed{attempts}, and left no error: {missing(client, first)}"
 
 
-def _last_error(client: Client, run_id: str, task: Task) -> str:
-    found = ""
-    try:
-        for line in lines(client, run_id, task.pod):
-            if line.startswith("error: "):
-                found = line.removeprefix("error: ")
-    except AudiostyleError:
-        return ""
-    return found
+def _look(run: Any, client: Client) -> str:
+    name = workflow(run) or f"--selector pipeline/runid={run.run_id}"
+    return f"look at it: kubectl --namespace {client.pods} describe workflow {name}"
 
 
-def outputs(run: Any, pipeline: str, root: str) -> tuple[str, list[str]]:
-    """Folder of a run's outputs in the object store, and their URIs where they can be listed.
-
-    kfp keeps artifact OUTPUT of TASK at ROOT/PIPELINE/RUN/TASK/UNIQUE/OUTPUT. The API does not
-    tell UNIQUE, so the store is asked; the list is empty where this machine may not.
-    """
-    folder = f"{root}/{pipeline}/{run.run_id}"
-    try:
-        store = open_store(folder)
-        places = {"/".join(entry.key.split("/")[:3]) for entry in store.list()}
-    except AudiostyleError:
-        return folder, []
-    return folder, [f"{folder}/{place}" for place in sorted(places) if place.count("/") == 2]
+def artifacts(outputs: Outputs) -> list[str]:
+    """URIs of what a run made, without the lines of its tasks."""
+    return [uri for uri in outputs.uris() if not LOGS.fullmatch(uri.rpartition("/")[2])]

@@ -8,12 +8,15 @@ server is gone, said; giving the command again completes it.
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from audiostyle.errors import AudiostyleError, InputError
 from pipeline.cluster.api import ACTIVE, Api, RunSpec
 
 ENABLED = "ENABLED"
+_REPLACES = "replaces "  # in a schedule's description, with ids
+_REMEMBERED = 5  # of schedules that were replaced
 # A field of robfig/cron: lowest, highest, names. https://pkg.go.dev/github.com/robfig/cron
 _FIELDS = (
     ("second", 0, 59, ()),
@@ -112,7 +115,8 @@ def put(api: Api, experiment: str, name: str, when: str, spec: RunSpec) -> tuple
     on = bool(enabled) or len(before) != 1
     same = [s for s in before if _is(s, experiment, when, spec)]
     kept = next((s for s in same if s in enabled), same[0] if same else None)
-    made = kept or api.schedule(experiment, name, when, spec)
+    about = _REPLACES + " ".join(_ids(before)) if before else ""
+    made = kept or api.schedule(experiment, name, when, spec, about)
     others = [s for s in before if s is not made]
     if on and made not in enabled:
         _swap(api, made, enabled)
@@ -157,8 +161,25 @@ def _is(found: Any, experiment: str, when: str, spec: RunSpec) -> bool:
         and (trigger.cron if trigger else None) == when
         and found.no_catchup is True
         and str(found.max_concurrency) == "1"
-        and RunSpec.of(found) == spec
+        and _same_spec(RunSpec.of(found), spec)
     )
+
+
+def _same_spec(found: RunSpec, wanted: RunSpec) -> bool:
+    """Whether a schedule does what is wanted. The server fills in the account that is left out."""
+    if not wanted.service_account:
+        found = replace(found, service_account="")
+    return found == wanted
+
+
+def _ids(schedules: list[Any]) -> set[str]:
+    """Ids of schedules, and of those that they replaced: their runs may still be active."""
+    found = {str(s.recurring_run_id) for s in schedules}
+    for schedule in schedules:
+        for line in (schedule.description or "").splitlines():
+            if line.startswith(_REPLACES):
+                found |= set(line.removeprefix(_REPLACES).split()[:_REMEMBERED])
+    return found
 
 
 def named(api: Api, name: str) -> Any:
@@ -192,7 +213,7 @@ def delete(api: Api, name: str) -> None:
 
 def recent(api: Api, name: str, most: int = 10) -> list[Any]:
     """The newest runs that the schedule started, or that were started for it, newest first."""
-    ids = {s.recurring_run_id for s in api.schedules(name)}
+    ids = _ids(api.schedules(name))
     experiment = named(api, name).experiment_id
     return [
         run
@@ -201,13 +222,18 @@ def recent(api: Api, name: str, most: int = 10) -> list[Any]:
     ][:most]
 
 
+def active_runs(api: Api, name: str) -> list[Any]:
+    """Runs of the schedule that have not ended, those of a schedule that it replaced among them."""
+    return [run for run in recent(api, name) if run.state in ACTIVE]
+
+
 def run_now(api: Api, name: str, run_name: str, *, force: bool = False) -> Any:
     """Start what the schedule would, now; paused or not.
 
     force: also while another of its runs is active. Raises InputError without it.
     """
     found = named(api, name)
-    active = [run for run in recent(api, name) if run.state in ACTIVE]
+    active = active_runs(api, name)
     if active and not force:
         raise InputError(
             f"schedule {name}: {active[0].display_name} ({active[0].run_id}) is active, and there"

@@ -6,9 +6,9 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from audiostyle.terminal import say, say_table
+from audiostyle.terminal import say, say_fields, say_table
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
-from pipeline.commands.submit import follow
+from pipeline.commands.run_output import follow, root_of, when
 
 
 @click.group(cls=Group)
@@ -21,14 +21,29 @@ def runs() -> None:
 @click.option("--experiment", metavar="NAME", help="Only its runs.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 def list_(experiment: str | None, limit: int, **options: Any) -> None:
-    """List the newest runs."""
+    """List the newest runs.
+
+    A run whose Workflow is gone is marked, if this machine may ask Kubernetes: it runs no more.
+    """
+    from pipeline.cluster import kubernetes_api, run_status
+    from pipeline.cluster.api import DONE
+
     api = opened(chosen(options))
     number = api.experiment(experiment, make=False) if experiment else None
     if experiment and number is None:
         raise InputError(f"experiment: there is no {experiment!r}")
     rows = [("run", "state", "created", "name")]
-    for run in api.runs(number, limit):
-        rows.append((run.run_id, _word(run.state), when(run.created_at), run.display_name or ""))
+    found = api.runs(number, limit)
+    there = None
+    if any(run.state not in DONE for run in found):
+        there = kubernetes_api.running_workflows(api.client.pods)
+    # Where none of the runs has a Workflow, this machine may well ask another cluster.
+    known = {run.run_id for run in found} & (there or set())
+    for run in found:
+        state = run_status.word(run_status.state_of(run))
+        if known and run.state not in DONE and run.run_id not in known:
+            state += ", Workflow gone"
+        rows.append((run.run_id, state, when(run.created_at), run.display_name or ""))
     say_table(rows)
 
 
@@ -38,28 +53,34 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
 @waiting
 def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     """Show a run: its tasks, parameters and page."""
-    from pipeline.cluster import run_status
-    from pipeline.cluster.api import RunSpec
+    from pipeline.cluster import run_details, run_status
+    from pipeline.cluster.api import DONE, RunSpec
+    from pipeline.cluster.logs import Outputs
 
     settings = chosen(options)
     api = opened(settings)
     run = api.run(run_id)
     spec = RunSpec.of(run)
-    say(f"name     {run.display_name}")
-    say(f"state    {_word(run.state)}")
-    say(f"created  {when(run.created_at)}")
-    if run.finished_at and run.state in run_status.DONE:
-        say(f"ended    {when(run.finished_at)}")
-    say(f"version  {spec.version_id}")
-    say(f"page     {api.page(run_id)}")
-    if run.state == "FAILED":
-        say(f"error    {run_status.failure(run, api.client)}")
+    state = run_status.state_of(run)
+    fields = [
+        ("name", run.display_name),
+        ("state", run_status.word(state)),
+        ("created", when(run.created_at)),
+    ]
+    if run.finished_at and run.state in DONE:
+        fields.append(("ended", when(run.finished_at)))
+    fields += [("version", spec.version_id), ("page", api.page(run_id))]
+    if state == "FAILED":
+        outputs = Outputs(root_of(run), api.pipeline_name(spec.pipeline_id), run_id)
+        fields.append(("error", run_status.failure(run, api.client, outputs)))
+    say_fields(fields)
     for key, value in sorted(spec.parameters.items()):
         say(f"  {key}: {value}")
-    found = run_status.tasks(run)
-    say_table(
-        [("task", "state", "started"), *((t.name, _word(t.state), when(t.start)) for t in found)]
-    )
+    rows = [
+        (task.label, run_status.state_of_task(task), when(task.start), str(task.attempts))
+        for task in run_details.tasks(run)
+    ]
+    say_table([("task", "state", "started", "pods"), *rows])
     if wait:
         follow(api, run_id, api.pipeline_name(spec.pipeline_id), spec.pipeline_root, poll)
 
@@ -71,24 +92,33 @@ def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
 def logs(run_id: str, task: str | None, **options: Any) -> None:
     """Print the lines of a TASK; by default of the one that failed, or else the last.
 
-    Asks the server of Kubeflow's web interface (--ui), which reads them from Kubernetes while the
-    pod is there, and from the archive of the workflows' logs where the cluster keeps one. Without
-    either: `kubectl logs POD --container main`.
+    TASK is a name, or a name and a shard: bulk[3]. The lines come from the bucket, if this machine
+    may read it (AWS_…); else from the API, which has what Argo archived; else from the web
+    interface's server (--ui).
     """
-    from pipeline.cluster import run_status
-    from pipeline.cluster.logs import lines
+    from pipeline.cluster import run_details
+    from pipeline.cluster.api import RunSpec
+    from pipeline.cluster.logs import Outputs, lines, missing
 
     api = opened(chosen(options))
     run = api.run(run_id)
-    found = [t for t in run_status.tasks(run) if t.pod and (task is None or t.name == task)]
+    every = run_details.tasks(run)
+    found = [each for each in every if task is None or task in (each.name, each.label)]
     if not found:
-        names = ", ".join(dict.fromkeys(t.name for t in run_status.tasks(run))) or "none yet"
-        raise InputError(f"task: {task or 'none'} has no pod in this run; its tasks: {names}")
-    failed = [t for t in found if t.state == "FAILED"]
-    # A name stands for several pods where the run is in shards.
-    for one in found if task else (failed or found)[-1:]:
-        say(f"{one.name}, pod {one.pod}", error=True)
-        for text in lines(api.client, run_id, one.pod):
+        names = ", ".join(dict.fromkeys(each.label for each in every)) or "none yet"
+        raise InputError(f"task: {task or 'none'} has not begun in this run; its tasks: {names}")
+    if task is None:
+        failed = [each for each in found if each.state == "FAILED"]
+        with_pod = [each for each in found if each.pod]
+        found = (failed or with_pod or found)[-1:]
+    elif all(not each.pod for each in found):
+        raise InputError(f"logs: {found[0].label}: {missing(api.client, found[0])}")
+    name = api.pipeline_name(RunSpec.of(run).pipeline_id)
+    outputs = Outputs(root_of(run), name, run_id)
+    # A name stands for several tasks where the run is in shards.
+    for each in found:
+        say(f"{each.label}, {each.attempts} pod{'s' * (each.attempts != 1)}", error=True)
+        for text in lines(api.client, outputs, each):
             say(text)
 
 
@@ -97,15 +127,20 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
 @connected
 def cancel(run_id: str, **options: Any) -> None:
     """Stop a run; what has finished stays."""
+    from pipeline.cluster import kubernetes_api, run_status
+    from pipeline.cluster.api import DONE
+
     api = opened(chosen(options))
-    api.cancel(run_id)
-    say(f"cancelling {run_id}: {api.page(run_id)}")
-
-
-def when(moment: Any) -> str:
-    """A time of the server in this machine's zone."""
-    return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")
-
-
-def _word(state: str | None) -> str:
-    return (state or "unknown").lower()
+    before = api.cancel(run_id)
+    page = api.page(run_id)
+    if before in DONE:
+        say(f"{run_id} has ended ({run_status.word(before)}): {page}")
+    elif before != "CANCELING":
+        say(f"canceling {run_id}: {page}")
+    elif run_id in (kubernetes_api.running_workflows(api.client.pods) or {run_id}):
+        say(f"{run_id} is being canceled: {page}")
+    else:
+        say(
+            f"{run_id} has no Workflow any more, so nothing of it runs; the server keeps calling it"
+            f" canceling, and its record can only be deleted: {page}"
+        )

@@ -9,8 +9,8 @@ from audiostyle.errors import InputError
 from audiostyle.terminal import say, say_fields, say_table
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
-from pipeline.commands.runs import when
-from pipeline.commands.submit import PLACE, TRAINING, prepared, stamped, started, uploaded
+from pipeline.commands.run_output import started, when
+from pipeline.commands.submit import PLACE, TRAINING, prepared, stamped, uploaded
 
 _NAME = click.argument("name")
 
@@ -49,6 +49,13 @@ def create(name: str, cron: str, always: bool, **given: Any) -> None:
     experiment = str(api.experiment(settings.cluster.experiment))
     made, done = schedules.put(api, experiment, name, moment, spec)
     say(f"Schedule  {name}, {made.recurring_run_id}: {done}")
+    if done == "updated":
+        for run in schedules.active_runs(api, name):
+            say(
+                f"warning: {run.display_name} ({run.run_id}) goes on as it was started, and the"
+                " server does not count it as this schedule's: the next run may begin beside it",
+                error=True,
+            )
 
 
 @schedule.command("list")
@@ -67,7 +74,7 @@ def list_(**given: Any) -> None:
 @connected
 def show(name: str, **given: Any) -> None:
     """Show a schedule, its parameters and its last runs."""
-    from pipeline.cluster import schedules
+    from pipeline.cluster import run_status, schedules
     from pipeline.cluster.api import RunSpec
 
     api = opened(chosen(given))
@@ -88,7 +95,7 @@ def show(name: str, **given: Any) -> None:
         [
             ("run", "state", "created"),
             *(
-                (run.run_id, (run.state or "").lower(), when(run.created_at))
+                (run.run_id, run_status.word(run_status.state_of(run)), when(run.created_at))
                 for run in schedules.recent(api, name)
             ),
         ]
@@ -110,7 +117,7 @@ def pause(name: str, **given: Any) -> None:
 @_NAME
 @connected
 def resume(name: str, **given: Any) -> None:
-    """Let it start runs again."""
+    """Let it start runs again; one for the last moment that was missed may start at once."""
     from pipeline.cluster import schedules
 
     schedules.resume(opened(chosen(given)), name)

@@ -1,7 +1,6 @@
 """The commands `audiostyle submit`: runs on a Kubeflow Pipelines cluster."""
 
 import re
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from audiostyle.command import Group
-from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.errors import InputError
 from audiostyle.terminal import say
 from pipeline.commands.bulk import HOW, how
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
+from pipeline.commands.run_output import started
 
 if TYPE_CHECKING:
     from pipeline.cluster.api import Api, RunSpec
@@ -117,6 +117,9 @@ PLACE = (
     click.option(
         "--allow-tags", is_flag=True, help="Run images that are named by a tag, not by digest."
     ),
+    click.option(
+        "--no-cache", is_flag=True, help="Run every task, even if kfp's cache has its outputs."
+    ),
 )
 _NAME = (
     click.option(
@@ -134,8 +137,8 @@ def _sent(*groups: Any) -> Callable[[F], F]:
 def submit() -> None:
     """Start a run on a Kubeflow Pipelines cluster.
 
-    Arguments and settings are checked before anything is sent. Exits with 1 where --wait sees the
-    run fail.
+    Arguments and settings are checked before anything is sent; `audiostyle cluster check` looks at
+    the cluster. Exits with 1 where --wait sees the run fail, with 3 where it sees it canceled.
     """
 
 
@@ -189,11 +192,13 @@ def prepared(
     Takes the options of `connected` and PLACE out of `given`; the rest are the job's.
     """
     settings = chosen(given)
-    update = {
+    update: dict[str, Any] = {
         name: value
         for name in ("experiment", "pipeline_root", "service_account")
         if (value := given.pop(name))
     }
+    if given.pop("no_cache"):
+        update["caching"] = False
     labels = dict(_label(text) for text in given.pop("labels"))
     # Only what was set: a field of `every` that is told wins over a task's own default.
     told = settings.cluster.model_dump(mode="json", exclude_unset=True)
@@ -236,47 +241,6 @@ def stamped(name: str) -> str:
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
 
 
-def started(api: "Api", run: Any, spec: "RunSpec", poll: float | None, pipeline: str = "") -> None:
-    """Tell of a run that was started, and follow it where there is a time between two looks.
-
-    pipeline: its name, where it is known; else the server is asked.
-    """
-    say(f"Run       {run.display_name}, {run.run_id}")
-    if poll is None:
-        say(f"Page      {api.page(run.run_id)}")
-        return
-    name = pipeline or api.pipeline_name(spec.pipeline_id)
-    follow(api, run.run_id, name, spec.pipeline_root, poll)
-
-
-def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> None:
-    """Show a run's changes until it has ended; exits with 1 where it did not succeed."""
-    from pipeline.cluster import run_status
-
-    page = api.page(run_id)
-    run: Any = None
-    try:
-        for name, state, seen in run_status.changes(api, run_id, every=poll):
-            now = time.strftime("%H:%M:%S")
-            say(f"{now}  {name or 'run':20}  {state.capitalize()}")
-            run = seen
-    except KeyboardInterrupt:
-        say(error=True)
-        say(f"The run goes on: {page}", error=True)
-        say(f"Stop it: audiostyle runs cancel {run_id}", error=True)
-        sys.exit(130)
-    except AudiostyleError as error:
-        raise type(error)(f"{error}; the run goes on: {page}") from None
-    if run.state == "SUCCEEDED":
-        _outputs(run, pipeline, root)
-        say(f"Page      {page}")
-        return
-    say(f"Failed    {run_status.failure(run, api.client)}", error=True)
-    say(f"Page      {page}", error=True)
-    say(f"Lines     audiostyle runs logs {run_id}", error=True)
-    sys.exit(1)
-
-
 def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
     from pipeline.cluster.submission import BUILDERS
 
@@ -288,20 +252,6 @@ def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
     experiment = api.experiment(settings.cluster.experiment)
     run = api.start(str(experiment), name or stamped(command), spec)
     started(api, run, spec, poll if wait else None, made.name)
-
-
-def _outputs(run: Any, pipeline: str, root: str) -> None:
-    from pipeline.cluster import run_status
-
-    root = root or (run.runtime_config.pipeline_root if run.runtime_config else "") or ""
-    if not root:
-        say("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
-        return
-    folder, found = run_status.outputs(run, pipeline, root.rstrip("/"))
-    for uri in found:
-        say(f"Output    {uri}")
-    if not found:
-        say(f"Outputs   {folder}/TASK/…/OUTPUT (this machine cannot list them)")
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -27,7 +27,8 @@ class TaskSettings:
         cached: whether kfp may take its outputs from an earlier task with the same image,
         command and inputs. The image counts by name, so it should be named by digest.
         """
-        task.set_container_image(self.image(stage)).set_caching_options(cached)
+        caching = cached and (self.cluster is None or self.cluster.caching)
+        task.set_container_image(self.image(stage)).set_caching_options(caching)
         if self.cluster is not None:
             _apply(task, stage, self.cluster, self.cluster.task(task.component_spec.name))
         return task
@@ -46,17 +47,17 @@ def _apply(task: Any, stage: str, cluster: ClusterConfig, config: TaskConfig) ->
             num_retries=config.retries,
             backoff_duration=config.retry_wait,
             backoff_factor=config.retry_factor,
-            backoff_max_duration=config.retry_most,
+            backoff_max_duration=f"{config.retry_window}s",
         )
     if config.time_limit:
         kubernetes.set_timeout(task, config.time_limit)
     for source in config.secrets:
-        keys = {key: variable for variable, key in source.env.items()}
-        kubernetes.use_secret_as_env(task, source.name, keys, source.optional)
+        for keys in _keys(source.env):
+            kubernetes.use_secret_as_env(task, source.name, keys, source.optional)
     for source in config.config_maps:
-        keys = {key: variable for variable, key in source.env.items()}
-        kubernetes.use_config_map_as_env(task, source.name, keys, source.optional)
-    for variable, value in sorted(config.environment.items()):
+        for keys in _keys(source.env):
+            kubernetes.use_config_map_as_env(task, source.name, keys, source.optional)
+    for variable, value in sorted({**_patience(task), **config.environment}.items()):
         task.set_env_variable(variable, value)
     for volume in config.volumes:
         kubernetes.mount_pvc(task, pvc_name=volume.claim, mount_path=volume.path)
@@ -73,6 +74,29 @@ def _apply(task: Any, stage: str, cluster: ClusterConfig, config: TaskConfig) ->
         run_as_group=cluster.security.run_as_group,
         run_as_non_root=True,
     )
+
+
+def _keys(env: dict[str, str]) -> list[dict[str, str]]:
+    """Variables by keys, as kfp wants them: one mapping, and more where variables share a key."""
+    mappings: list[dict[str, str]] = []
+    for variable, key in env.items():
+        for mapping in mappings:
+            if key not in mapping:
+                mapping[key] = variable
+                break
+        else:
+            mappings.append({key: variable})
+    return mappings
+
+
+def _patience(task: Any) -> dict[str, str]:
+    """How long a task asks S3 and MLflow again: some five minutes, since nobody repeats the task.
+
+    Bulk tasks wait by themselves, and must see at once that their lock's store is away.
+    """
+    if task.component_spec.name in ("bulk", "join"):
+        return {}
+    return {"AWS_MAX_ATTEMPTS": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "9"}
 
 
 def _compute(task: Any, config: TaskConfig) -> None:

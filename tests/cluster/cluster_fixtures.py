@@ -34,10 +34,11 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of this machine's settings; images by digest; attempts without long waits."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
     lock = {stage: f"registry.example/{stage}@sha256:{'0' * 64}" for stage in images.STAGES}
     (tmp_path / "lock.yaml").write_text(yaml.safe_dump(lock))
     monkeypatch.setattr(images, "LOCK", tmp_path / "lock.yaml")
-    quick = client.Patience(connect=10, read=30, waits=(0.01, 0.01, 0.01, 0.01))
+    quick = client.Patience(connect=10, read=30, waits=(0.01, 0.01, 0.01, 0.01), outage=0.5)
     monkeypatch.setattr(client, "Patience", lambda: quick)
     monkeypatch.setattr("kfp.Client._LOCAL_KFP_CONTEXT", str(tmp_path / "no-context.json"))
 

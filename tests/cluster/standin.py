@@ -2,13 +2,15 @@
 
 It checks every request and every answer of its own against them and keeps what is wrong in
 `violations`. It runs nothing: a run goes through the states of its `script`, one step a look.
-What the definitions do not say is as in the sources of Kubeflow Pipelines 2.17: task entries and
-their names, no namespaces on a server with one user, unique names, numbers of HTTP errors.
+What the definitions do not say is as a real 2.17.0 answers (`recorded/`) or as in its source;
+BEHAVIOR.md says which. Entries of tasks are made by entries.py.
 """
 
+import base64
 import email
 import email.policy
 import json
+import re
 import threading
 import time
 import uuid
@@ -18,14 +20,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 import yaml
 from definitions import Operation, operations, problems
+from entries import State, entries, pod_of
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-State = dict[str, str]
+ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 GRPC = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 500: 13, 503: 14}
 SUCCESS: list[State] = [
     {"": "PENDING"},
@@ -61,8 +64,9 @@ class StandIn:
     bearer: str | None = None
     multi_user: bool = False
     script: list[State] = field(default_factory=lambda: list(SUCCESS))
-    task_errors: bool = False
-    pod_lines: dict[str, str] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)  # of tasks, by label
+    logs_at: tuple[str, ...] = ("archive", "pod", "interface")
+    lost: set[str] = field(default_factory=set)  # runs without a Workflow
     faults: list[Fault] = field(default_factory=list)
     page: int = 2
     address: str = ""
@@ -129,7 +133,9 @@ class StandIn:
 
     def run_service_create_run(self, body: Any, **_: Any) -> Any:
         self._work(body)
+        body = {"service_account": "pipeline-runner", **body}
         made = self._made(self.runs, "run_id", {"state": "PENDING", **body})
+        made["state_history"] = [{"update_time": _now(), "state": "PENDING"}]
         self.scripts[made["run_id"]] = list(self.script)
         return made
 
@@ -138,16 +144,32 @@ class StandIn:
         script = self.scripts[run_id]
         step = min(self.looks.get(run_id, 0), len(script) - 1)
         self.looks[run_id] = step + 1
-        if run["state"] not in ("CANCELING", "CANCELED"):
-            run["state"] = script[step][""]
-            run["run_details"] = {"task_details": self._entries(run, script[step])}
-        if run["state"] in ("SUCCEEDED", "FAILED"):
+        if run["state"] == "CANCELING" and run_id not in self.lost:
+            # Argo ends it by a deadline of 0 s, which is a failure like any other.
+            self._set_state(run, "FAILED")
+        elif run["state"] not in ENDED and run_id not in self.lost:
+            self._set_state(run, script[step][""])
+            details = entries(_workflow(run), run["run_id"], run["created_at"], script[step])
+            run["run_details"] = {"task_details": details}
+        if run["state"] in ENDED:
             run["finished_at"] = _now()
         return run
 
     def run_service_terminate_run(self, run_id: str, **_: Any) -> Any:
-        self._one(self.runs, run_id)["state"] = "CANCELED"
+        run = self._one(self.runs, run_id)
+        if run["state"] not in ("PENDING", "RUNNING"):
+            raise _RefusalError(
+                400, f"Failed to terminate run {run_id}. Row not found: Invalid input error"
+            )
+        self._set_state(run, "CANCELING")
+        if run_id in self.lost:
+            raise _RefusalError(500, f"Failed to terminate run {run_id}: workflow not found")
         return {}
+
+    def _set_state(self, run: dict[str, Any], state: str) -> None:
+        if run["state"] != state:
+            run["state"] = state
+            run["state_history"].append({"update_time": _now(), "state": state})
 
     def recurring_run_service_list_recurring_runs(self, query: Any, **_: Any) -> Any:
         return self._listed("recurringRuns", self.schedules, query)
@@ -155,7 +177,8 @@ class StandIn:
     def recurring_run_service_create_recurring_run(self, body: Any, **_: Any) -> Any:
         self._work(body)
         on = body.get("mode", "ENABLE") == "ENABLE"
-        made = {**body, "status": "ENABLED" if on else "DISABLED"}
+        made = {"service_account": "pipeline-runner", **body}
+        made["status"] = "ENABLED" if on else "DISABLED"
         return self._made(self.schedules, "recurring_run_id", made)
 
     def recurring_run_service_get_recurring_run(self, recurring_run_id: str, **_: Any) -> Any:
@@ -171,9 +194,18 @@ class StandIn:
         found.update(status="DISABLED", mode="DISABLE")
         return {}
 
-    def recurring_run_service_delete_recurring_run(self, recurring_run_id: str, **_: Any) -> Any:
+    def recurring_run_service_delete_recurring_run(
+        self, recurring_run_id: str, query: Any, **_: Any
+    ) -> Any:
         self._one(self.schedules, recurring_run_id)
         del self.schedules[recurring_run_id]
+        if query.get("propagation_policy") != "ORPHAN":
+            # Kubernetes deletes the Workflows that it owns; their runs stay as they were.
+            self.lost |= {
+                key
+                for key, run in self.runs.items()
+                if run.get("recurring_run_id") == recurring_run_id and run["state"] not in ENDED
+            }
         return {}
 
     # What they have in common
@@ -185,6 +217,7 @@ class StandIn:
         body = {name: found[name] for name in kept}
         body |= {"display_name": f"run of {found['display_name']}", "state": "RUNNING"}
         made = self._made(self.runs, "run_id", {**body, "recurring_run_id": schedule_id})
+        made["state_history"] = [{"update_time": _now(), "state": "RUNNING"}]
         self.scripts[made["run_id"]] = list(self.script)
         return str(made["run_id"])
 
@@ -226,7 +259,9 @@ class StandIn:
             items = [i for i in items if i.get("experiment_id") == query["experiment_id"]]
         for predicate in json.loads(query.get("filter") or "{}").get("predicates", []):
             assert predicate["operation"] == "EQUALS"
-            items = [i for i in items if i.get(predicate["key"]) == predicate["string_value"]]
+            # The filter is unescaped once more than it was escaped.
+            value = unquote_plus(predicate["string_value"])
+            items = [i for i in items if i.get(predicate["key"]) == value]
         start = int(query.get("page_token") or 0)
         end = start + min(self.page, int(query.get("page_size") or self.page))
         answer: dict[str, Any] = {what: items[start:end], "total_size": len(items)}
@@ -234,38 +269,20 @@ class StandIn:
             answer["next_page_token"] = str(end)
         return answer
 
-    def _entries(self, run: dict[str, Any], states: State) -> list[dict[str, Any]]:
-        """Task entries as the server makes them of Argo's nodes: drivers, pods and all."""
-        workflow = f"audiostyle-{run['run_id'][:5]}"
-        entries = [_entry(run, workflow, workflow, states[""])]
-        for number, (task, state) in enumerate(states.items(), 99):
-            if not task:
-                continue
-            driver = _entry(
-                run, f"{workflow}-system-container-driver-{number}1", f"{task}-driver", "SUCCEEDED"
-            )
-            pod = _entry(run, f"{workflow}-system-container-impl-{number}3", "executor(0)", state)
-            retry = _entry(run, f"{workflow}-retry-{number}4", "executor", state)
-            retry["child_tasks"] = [{"pod_name": f"{workflow}-{number}3"}]
-            whole = _entry(run, f"{workflow}-system-container-executor-{number}2", task, state)
-            whole["child_tasks"] = [{"pod_name": f"{workflow}-{number}4"}]
-            if state == "FAILED" and self.task_errors:
-                whole["error"] = {"code": 13, "message": f"{task} came to nothing"}
-            entries += [driver, whole, retry, pod]
-        return entries
+    def log_of(self, run_id: str, pod: str) -> str | None:
+        """What a pod said, by its name or its node's."""
+        run = self.runs.get(run_id)
+        if run is None:
+            return None
+        number = pod.rpartition("-")[2]
+        for label, text in self.logs.items():
+            if pod_of(_workflow(run), label).rpartition("-")[2] == number:
+                return text
+        return None
 
 
-def _entry(run: dict[str, Any], identifier: str, name: str, state: str) -> dict[str, Any]:
-    return {
-        "run_id": run["run_id"],
-        "task_id": identifier,
-        "display_name": name,
-        "create_time": run["created_at"],
-        "start_time": run["created_at"],
-        "end_time": "1970-01-01T00:00:00Z",
-        "state": state,
-        "state_history": [{"update_time": _now(), "state": state}],
-    }
+def _workflow(run: dict[str, Any]) -> str:
+    return f"audiostyle-{run['run_id'][:5]}"
 
 
 def _now() -> str:
@@ -283,8 +300,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if parts.path == "/k8s/pod/logs":
-            self._logs(dict(parse_qsl(parts.query)))
+        if self.command == "GET" and self._logs(parts.path, dict(parse_qsl(parts.query))):
             return
         for operation in self.operations.values():
             matched = operation.match(self.command, parts.path)
@@ -379,16 +395,38 @@ class _Handler(BaseHTTPRequestHandler):
                 return content
         raise _RefusalError(400, f"there is no file {name}")
 
-    def _logs(self, query: dict[str, str]) -> None:
-        self.standin.log.append("logs")
+    def _logs(self, path: str, query: dict[str, str]) -> bool:
+        """Answer for one of the three places that give out lines, each with its own errors."""
+        archive = re.fullmatch(r"/apis/v2beta1/runs/(.+)/nodes/(.+)/artifacts/main-logs:read", path)
+        pod = re.fullmatch(r"/apis/v1alpha1/runs/(.+)/nodes/(.+)/log", path)
+        interface = path == "/k8s/pod/logs"
+        if not (archive or pod or interface):
+            return False
+        place = "archive" if archive else "pod" if pod else "interface"
+        self.standin.log.append(f"logs of {place}")
         if not self._known():
             self._send(401, "no", "text/plain")
-            return
-        text = self.standin.pod_lines.get(query["podname"].partition("-impl-")[2])
-        if text is None:
+            return True
+        run_id, node = (
+            (archive or pod).groups()
+            if archive or pod
+            else (  # type: ignore[union-attr]
+                query["runid"],
+                query["podname"],
+            )
+        )
+        text = self.standin.log_of(run_id, node) if place in self.standin.logs_at else None
+        if archive and text is None:
+            self._send(404, json.dumps({"error_message": "artifact not found"}), "text/plain")
+        elif archive:
+            self._send(200, {"data": base64.b64encode((text or "").encode()).decode()})
+        elif pod and text is None:  # after the head of a good answer
+            self._send(200, '{"error_message":"Failed to read logs"}', "text/plain")
+        elif text is None:
             self._send(500, "Could not get main container logs", "text/plain")
-            return
-        self._send(200, text, "text/plain")
+        else:
+            self._send(200, text, "text/plain")
+        return True
 
     def _refuse(self, status: int, message: str) -> None:
         body = {"code": GRPC.get(status, 2), "message": message, "details": []}

@@ -177,7 +177,7 @@ def test_run_now_waits(audiostyle: Cli, standin: StandIn) -> None:
     audiostyle(*CREATE, NIGHT)
     done = audiostyle("schedule", "run-now", "nightly", "--wait", "--poll=0.1")
     assert done.exit_code == 0
-    assert "train                 Succeeded" in done.output
+    assert "train                 succeeded" in done.output
 
 
 def test_a_schedule_is_deleted_and_its_runs_stay(audiostyle: Cli, standin: StandIn) -> None:

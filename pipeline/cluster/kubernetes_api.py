@@ -1,0 +1,123 @@
+"""Kubernetes itself, where this machine may ask it: the current context, or the pod's own account.
+
+Nothing here is needed to run a pipeline. What cannot be asked is None, within seconds.
+"""
+
+import logging
+from typing import Any
+
+_TIMEOUT = (3.0, 10.0)  # of a request: to connect, to be answered (seconds)
+WORKFLOWS = ("argoproj.io", "v1alpha1")
+
+
+class Kubernetes:
+    """A cluster's API. `core` and `custom` are the client's own services."""
+
+    def __init__(self, configuration: Any, name: str) -> None:
+        from kubernetes import client
+
+        configuration.retries = False
+        logging.getLogger("kubernetes").setLevel(logging.ERROR)
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        self.name = name
+        api = client.ApiClient(configuration)
+        self.core = client.CoreV1Api(api)
+        self.custom = client.CustomObjectsApi(api)
+        self.access = client.AuthorizationV1Api(api)
+
+    def ask(self, request: Any, *arguments: Any, **options: Any) -> Any:
+        """The answer to a request, None for "there is none".
+
+        Raises PermissionError where the person may not ask, ConnectionError where nobody answers.
+        """
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            return request(*arguments, _request_timeout=_TIMEOUT, **options)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            if error.status in (401, 403):
+                raise PermissionError(f"may not be asked ({error.status})") from None
+            raise ConnectionError(f"answers {error.status}") from None
+        except (HTTPError, OSError) as error:
+            raise ConnectionError(f"does not answer ({type(error).__name__})") from None
+
+
+def connected() -> Kubernetes | None:
+    """The cluster of the current context, or of the pod that this runs in; None for neither."""
+    from kubernetes import client, config
+
+    configuration = client.Configuration()
+    try:
+        config.load_kube_config(client_configuration=configuration)
+        _, active = config.list_kube_config_contexts()
+        return Kubernetes(configuration, str(active["name"]))
+    except (config.ConfigException, OSError, TypeError, KeyError, ValueError):
+        pass
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+        return Kubernetes(configuration, "this pod's")
+    except (config.ConfigException, OSError):
+        return None
+
+
+def waiting_reason(namespace: str, workflow: str) -> str:
+    """Why the first waiting pod of a Workflow waits, as Kubernetes says it; "" if not known."""
+    if not workflow or (cluster := connected()) is None:
+        return ""
+    try:
+        found = cluster.ask(
+            cluster.core.list_namespaced_pod,
+            namespace,
+            label_selector=f"workflows.argoproj.io/workflow={workflow}",
+            field_selector="status.phase=Pending",
+        )
+        for pod in found.items if found else ():
+            if reason := reason_of(pod) or _event(cluster, namespace, pod.metadata.name):
+                return f"{pod.metadata.name}: {reason}"
+    except OSError:
+        pass
+    return ""
+
+
+def reason_of(pod: Any) -> str:
+    """Why a pod has not started, from its conditions and containers; "" for no reason."""
+    for condition in pod.status.conditions or ():
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return str(condition.message or condition.reason)
+    statuses = [*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())]
+    for status in statuses:
+        waiting = status.state.waiting if status.state else None
+        if waiting and waiting.message:
+            return f"{waiting.reason}: {waiting.message}"
+    return ""
+
+
+def _event(cluster: Kubernetes, namespace: str, pod: str) -> str:
+    """The last warning about a pod: a volume or a secret that it is to mount is not there."""
+    found = cluster.ask(
+        cluster.core.list_namespaced_event,
+        namespace,
+        field_selector=f"involvedObject.name={pod},type=Warning",
+    )
+    messages = [str(event.message) for event in (found.items if found else ())]
+    return messages[-1] if messages else ""
+
+
+def running_workflows(namespace: str) -> set[str] | None:
+    """Ids of the runs that have a Workflow in a namespace; None where that cannot be seen."""
+    cluster = connected()
+    if cluster is None:
+        return None
+    try:
+        found = cluster.ask(
+            cluster.custom.list_namespaced_custom_object, *WORKFLOWS, namespace, "workflows"
+        )
+    except OSError:
+        return None
+    if found is None:
+        return None
+    labels = (item["metadata"].get("labels", {}) for item in found["items"])
+    return {label["pipeline/runid"] for label in labels if "pipeline/runid" in label}

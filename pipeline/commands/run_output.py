@@ -1,0 +1,87 @@
+"""What commands print of runs: a table, one run that is followed, where its outputs are."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from audiostyle.errors import AudiostyleError
+from audiostyle.terminal import say
+
+if TYPE_CHECKING:
+    from pipeline.cluster.api import Api, RunSpec
+
+CANCELED = 3  # exit code of a command that saw its run canceled
+
+
+def when(moment: Any) -> str:
+    """A time of the server in this machine's zone."""
+    return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")
+
+
+def started(api: "Api", run: Any, spec: "RunSpec", poll: float | None, pipeline: str = "") -> None:
+    """Print a run that was started, and follow it where there is a time between two looks.
+
+    pipeline: its name, where it is known; else the server is asked.
+    """
+    say(f"Run       {run.display_name}, {run.run_id}")
+    if poll is None:
+        say(f"Page      {api.page(run.run_id)}")
+        return
+    name = pipeline or api.pipeline_name(spec.pipeline_id)
+    follow(api, run.run_id, name, spec.pipeline_root, poll)
+
+
+def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> None:
+    """Print a run's changes until it has ended.
+
+    Exits with 1 where it failed, and with 3 where it was canceled.
+    """
+    from pipeline.cluster import run_status
+    from pipeline.cluster.logs import Outputs
+
+    page = api.page(run_id)
+    run: Any = None
+    try:
+        for event in run_status.changes(api, run_id, every=poll):
+            say(f"{time.strftime('%H:%M:%S')}  {event.name or 'run':20}  {event.text}")
+            run = event.run
+    except KeyboardInterrupt:
+        say(error=True)
+        say(f"The run goes on: {page}", error=True)
+        say(f"Stop it: audiostyle runs cancel {run_id}", error=True)
+        sys.exit(130)
+    except AudiostyleError as error:
+        raise type(error)(f"{error}; the run goes on: {page}") from None
+    outputs = Outputs(root or root_of(run), pipeline, run_id)
+    state = run_status.state_of(run)
+    if state == "SUCCEEDED":
+        _print_outputs(outputs)
+        say(f"Page      {page}")
+        return
+    if state == "CANCELED":
+        say("Canceled  what had finished stays", error=True)
+        say(f"Page      {page}", error=True)
+        sys.exit(CANCELED)
+    failure = run_status.failure(run, api.client, outputs)
+    say(f"Failed    {failure}", error=True)
+    say(f"Page      {page}", error=True)
+    say(f"Lines     audiostyle runs logs {run_id}", error=True)
+    sys.exit(1)
+
+
+def root_of(run: Any) -> str:
+    """The pipeline root that a run was given, "" for the namespace's default."""
+    return ((run.runtime_config.pipeline_root if run.runtime_config else "") or "").rstrip("/")
+
+
+def _print_outputs(outputs: Any) -> None:
+    from pipeline.cluster import run_status
+
+    if not outputs.root:
+        say("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
+        return
+    found = run_status.artifacts(outputs)
+    for uri in found:
+        say(f"Output    {uri}")
+    if not found:
+        say(f"Outputs   {outputs.folder}/TASK/…/OUTPUT (this machine cannot list them)")
