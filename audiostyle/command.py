@@ -14,6 +14,7 @@ import click
 from click.utils import PacifyFlushWrapper
 
 from audiostyle.errors import AudiostyleError
+from audiostyle.extras import extra_of
 from audiostyle.files import write_text
 from audiostyle.terminal import end_for_closed_pipe, log_to_stderr, printable_trace, say, say_error
 
@@ -78,11 +79,20 @@ class Command(_Ending):
         """Run the command with errors and signals turned into exit codes."""
         # SIGTERM unwinds like Ctrl-C does, so that temporary files go and what is done stays.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        # Processes that this one starts run no module that lies in the current folder.
+        os.environ["PYTHONSAFEPATH"] = "1"
         try:
             return super().invoke(ctx)
         except AudiostyleError as error:
             _say_failure(ctx.info_name, error, debug=bool(ctx.meta.get(DEBUG)))
             sys.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            extra = extra_of(error.name or "")
+            if not extra:
+                raise
+            line = f"needs {error.name}; `pip install 'audiostyle[{extra}]'` installs it"
+            _say_failure(ctx.info_name, AudiostyleError(line), debug=bool(ctx.meta.get(DEBUG)))
+            sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)
         except OSError as error:

@@ -5,6 +5,7 @@ change the order of writing is spelled out, and addresses lose their secrets.
 """
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -67,6 +68,11 @@ def say_fields(fields: Iterable[tuple[str, object]], *, error: bool = False) -> 
     width = max((len(label) for label, _ in rows), default=0)
     for label, text in rows:
         _write(f"{printable(label):{width}}  {text}".rstrip(), error=error)
+
+
+def say_json(value: object) -> None:
+    """Print a value as one line of JSON, whole whatever its length; all but ASCII is spelled out."""
+    _write(json.dumps(value).replace("\x7f", "\\u007f"), error=False)
 
 
 def say_table(rows: Sequence[Sequence[object]]) -> None:

@@ -1,13 +1,19 @@
 """`audiostyle models`: the registry on the command line."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from audiostyle.terminal import say, say_fields, say_table
-from pipeline.commands.options import TRACKING, WORKSPACE, registry_uri
+from audiostyle.terminal import say, say_fields, say_json, say_table
+from pipeline.commands.options import JSON, TRACKING, WORKSPACE, registry_uri
+
+if TYPE_CHECKING:  # it imports MLflow, for which `--help` does not wait
+    from audiostyle.registry import Registry, Version
+
+_PREFIX = "audiostyle."
 
 
 @click.group(cls=Group)
@@ -16,46 +22,44 @@ def models() -> None:
 
 
 @models.command("list")
+@JSON
 @WORKSPACE
 @TRACKING
-def list_(workspace: Path, tracking_uri: str | None) -> None:
+def list_(as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
     """List the registered versions, newest first."""
-    from audiostyle.registry import Registry
-
+    versions = _registry(workspace, tracking_uri).versions()
+    if as_json:
+        say_json([_plain(version) for version in versions])
+        return
     rows = [("version", "aliases", "balanced accuracy", "verdict")]
-    for found in Registry(registry_uri(workspace, tracking_uri)).versions():
-        accuracy = found.tags.get("audiostyle.balanced_accuracy", "")
+    for version in versions:
         rows.append(
             (
-                str(found.version),
-                ", ".join(sorted(found.aliases)),
-                _figure(accuracy),
-                found.tags.get("audiostyle.verdict", ""),
+                str(version.version),
+                ", ".join(sorted(version.aliases)),
+                _figure(version.tags.get(f"{_PREFIX}balanced_accuracy", "")),
+                version.tags.get(f"{_PREFIX}verdict", ""),
             )
         )
     say_table(rows)
 
 
-def _figure(text: str) -> str:
-    """A tag as a figure; anybody may have set it to something else."""
-    try:
-        return f"{float(text):.3f}"
-    except ValueError:
-        return text
-
-
 @models.command()
 @click.argument("reference", default="champion")
+@JSON
 @WORKSPACE
 @TRACKING
-def show(reference: str, workspace: Path, tracking_uri: str | None) -> None:
+def show(reference: str, as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
     """Show a version: REFERENCE is a number, an alias or a URI."""
-    from audiostyle.registry import Registry
-
-    found = Registry(registry_uri(workspace, tracking_uri)).find(reference)
-    say_fields([("uri", found.uri), ("run", found.run_id), ("aliases", ", ".join(found.aliases))])
-    for key, value in sorted(found.tags.items()):
-        say(f"{key.removeprefix('audiostyle.')}  {value}")
+    version = _registry(workspace, tracking_uri).find(reference)
+    if as_json:
+        say_json(_plain(version))
+        return
+    say_fields(
+        [("uri", version.uri), ("run", version.run_id), ("aliases", ", ".join(version.aliases))]
+    )
+    for key, value in sorted(version.tags.items()):
+        say(f"{key.removeprefix(_PREFIX)}  {value}")
 
 
 @models.command()
@@ -64,9 +68,7 @@ def show(reference: str, workspace: Path, tracking_uri: str | None) -> None:
 @TRACKING
 def card(reference: str, workspace: Path, tracking_uri: str | None) -> None:
     """Print a version's model card: data, protocol, accuracy, licence, limits."""
-    from audiostyle.registry import Registry
-
-    registry = Registry(registry_uri(workspace, tracking_uri))
+    registry = _registry(workspace, tracking_uri)
     for line in registry.card(registry.find(reference)).splitlines():
         say(line)
 
@@ -74,46 +76,99 @@ def card(reference: str, workspace: Path, tracking_uri: str | None) -> None:
 @models.command()
 @click.argument("first")
 @click.argument("second")
+@JSON
 @WORKSPACE
 @TRACKING
-def compare(first: str, second: str, workspace: Path, tracking_uri: str | None) -> None:
+def compare(
+    first: str, second: str, as_json: bool, workspace: Path, tracking_uri: str | None
+) -> None:
     """Compare two versions tag by tag: what differs, side by side."""
-    from audiostyle.registry import Registry
-
-    registry = Registry(registry_uri(workspace, tracking_uri))
+    registry = _registry(workspace, tracking_uri)
     left, right = registry.find(first), registry.find(second)
+    differing = {
+        key.removeprefix(_PREFIX): values
+        for key in sorted({*left.tags, *right.tags})
+        if len(set(values := [v.tags.get(key, "") for v in (left, right)])) == 2
+    }
+    if as_json:
+        rows = {"versions": [left.version, right.version], "differing": differing}
+        say_json(rows)
+        return
     say(f"{'':24}  {f'version {left.version}':32}  version {right.version}")
-    for key in sorted({*left.tags, *right.tags}):
-        values = [v.tags.get(key, "") for v in (left, right)]
-        if values[0] != values[1]:
-            name = key.removeprefix("audiostyle.")
-            say(f"{name:24}  {values[0]:32}  {values[1]}")
+    for name, values in differing.items():
+        say(f"{name:24}  {values[0]:32}  {values[1]}")
 
 
 @models.command()
 @click.argument("reference")
+@JSON
 @WORKSPACE
 @TRACKING
-def promote(reference: str, workspace: Path, tracking_uri: str | None) -> None:
+def promote(reference: str, as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
     """Make a version the champion by hand, whatever the gate said."""
-    from audiostyle.registry import Registry
-
-    registry = Registry(registry_uri(workspace, tracking_uri))
-    version = registry.promote(registry.find(reference))
-    say(f"champion is version {version.version}")
+    registry = _registry(workspace, tracking_uri)
+    with registry.exclusive():
+        before = registry.champion()
+        version = registry.promote(registry.find(reference))
+    _show_champion(version, before, f"champion is version {version.version}", as_json)
 
 
 @models.command()
+@JSON
 @WORKSPACE
 @TRACKING
-def rollback(workspace: Path, tracking_uri: str | None) -> None:
+def rollback(as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
     """Make the champion's predecessor the champion again."""
+    registry = _registry(workspace, tracking_uri)
+    with registry.exclusive():
+        champion = registry.champion()
+        before = registry.predecessor(champion) if champion else None
+        if champion is None or before is None:
+            raise InputError("there is no champion, or it had no predecessor")
+        version = registry.restore(before)
+    line = f"champion is version {version.version}, no longer {champion.version}"
+    _show_champion(version, champion, line, as_json)
+
+
+def _registry(workspace: Path, tracking_uri: str | None) -> "Registry":
+    """The registry, if it is there: to look at one makes none. Raises InputError."""
+    uri = registry_uri(workspace, tracking_uri)
+
+    from audiostyle.tracking_uris import sqlite_path
+    from audiostyle.workspace_database import exists
+
+    if (path := sqlite_path(uri)) and not exists(path):
+        where = uri if tracking_uri else workspace
+        raise InputError(
+            f"{'tracking-uri' if tracking_uri else 'workspace'}: {where} has no registry yet;"
+            " `audiostyle run` and `audiostyle train DATA` make one"
+        )
     from audiostyle.registry import Registry
 
-    registry = Registry(registry_uri(workspace, tracking_uri))
-    champion = registry.champion()
-    before = registry.predecessor(champion) if champion else None
-    if champion is None or before is None:
-        raise InputError("there is no champion, or it had no predecessor")
-    registry.restore(before)
-    say(f"champion is version {before.version}, no longer {champion.version}")
+    return Registry(uri)
+
+
+def _show_champion(version: "Version", before: "Version | None", line: str, as_json: bool) -> None:
+    numbers = {"champion": version.version, "before": before.version if before else None}
+    if as_json:
+        say_json(numbers)
+    else:
+        say(line)
+
+
+def _plain(version: "Version") -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "uri": version.uri,
+        "run": version.run_id,
+        "aliases": sorted(version.aliases),
+        "tags": {key.removeprefix(_PREFIX): value for key, value in version.tags.items()},
+    }
+
+
+def _figure(text: str) -> str:
+    """A tag as a figure; anybody may have set it to something else."""
+    try:
+        return f"{float(text):.3f}"
+    except ValueError:
+        return text

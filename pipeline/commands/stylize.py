@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from audiostyle import artifacts, audio
 from audiostyle.command import Command
 from audiostyle.errors import AudiostyleError
 from audiostyle.terminal import say
@@ -47,6 +46,7 @@ def stylize(
     The same command goes on where an interrupted one was. Exits with 1 where items of a manifest
     were set aside.
     """
+    from audiostyle import artifacts, audio
     from components.reconstruct.reconstruct import publish, reconstruct
     from components.stylize.pairs import Pair
     from components.stylize.stylize import stylize as run_stage

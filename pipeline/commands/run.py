@@ -1,0 +1,116 @@
+"""`audiostyle run`: the whole pipeline on this machine."""
+
+from pathlib import Path
+
+import click
+
+from audiostyle.command import Command
+from audiostyle.errors import InputError
+from audiostyle.terminal import say
+from pipeline.commands.options import CACHE, TRACKING, WORKSPACE, registry_uri, with_cache
+from pipeline.commands.verdict import verdict_line
+
+_EXAMPLES = Path("examples", "instruments")
+# With the sources, or, for an installed package, in the checkout that the command is run in.
+_CHECKOUTS = (Path(__file__).resolve().parents[2], Path())
+
+
+@click.command(cls=Command)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Data set. [default: the bundled one]"
+)
+@click.option(
+    "--pairs", type=click.Path(path_type=Path), help="CSV of pairs. [default: the bundled]"
+)
+@click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="What a stage runs in: a process of this environment, or a container of its own.",
+)
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="Docker's network of the containers. [default: none, or host where a server is named]",
+)
+@click.option(
+    "--publish", metavar="URI", help="Copy the artifacts there: s3://bucket/prefix or a folder."
+)
+@CACHE
+@WORKSPACE
+@TRACKING
+def run(
+    data: Path | None,
+    pairs: Path | None,
+    config: Path | None,
+    runner: str,
+    network: str | None,
+    publish: str | None,
+    cache: str | None,
+    workspace: Path,
+    tracking_uri: str | None,
+) -> None:
+    """Run the whole pipeline here: train, register, stylise, reconstruct, report."""
+    if network and runner != "docker":
+        raise click.UsageError("--network is for --runner docker")
+    address = registry_uri(workspace, tracking_uri)
+    data = _existing(data or _bundled("data"), "data")
+    pairs = _existing(pairs or _bundled("pairs") / "pairs" / "pairs.csv", "pairs")
+
+    from pipeline import containers, images, local, publication, settings, versions
+    from pipeline.definitions import end_to_end
+
+    chosen = with_cache(settings.load(config), cache)
+    if runner == "docker" and (uri := chosen.preprocess.cache) and not uri.startswith("s3://"):
+        raise InputError(f"cache: {uri} is no bucket, and containers see no folder of this host")
+    store = publication.target(publish) if publish else None
+    values = {
+        "data": str(data),
+        "data_version": versions.of_data(data, chosen.preprocess.layout),
+        "pairs": str(pairs),
+        "pairs_version": versions.of_pairs(pairs),
+        "tracking_uri": address,
+        "checkpoints": str(workspace.resolve() / "checkpoints"),
+        "work": str(workspace.resolve() / "unfinished"),
+        **chosen.arguments(),
+    }
+    if runner == "docker":
+        network = network or containers.network_for(address, chosen.preprocess.cache)
+        readable = containers.inputs(data, pairs)
+        with containers.prepared(workspace, readable, network) as (image, arguments):
+            pipeline = end_to_end.build(image)
+            outputs = local.run(pipeline, values, workspace, arguments)
+    else:
+        outputs = local.run(end_to_end.build(images.local_of), values, workspace)
+    registration, figures = outputs["registration"], outputs["metrics"].metadata
+    report = local.show(Path(outputs["audio"].uri), workspace / "latest") / "report.html"
+    say()
+    say(f"Model     {verdict_line(registration, workspace, tracking_uri)}")
+    say(
+        f"Accuracy  {figures['test accuracy']:.3f} on the test split"
+        f" (chance {figures['chance']:.3f})"
+    )
+    say(f"Registry  audiostyle ui --workspace {workspace}")
+    say(f"Report    {report}")
+    if store:
+        for name, form in publication.FORMATS.items():
+            say(f"Published {publication.publish(Path(outputs[name].uri), form, store)}")
+
+
+def _bundled(option: str) -> Path:
+    """Folder of the recordings that come with the sources."""
+    for checkout in _CHECKOUTS:
+        if (checkout / _EXAMPLES / "manifest.csv").is_file():
+            return checkout / _EXAMPLES
+    raise InputError(
+        f"{option}: the bundled recordings come with the repository ({_EXAMPLES}), not with the"
+        " installed package; run this in a checkout, or give --data FOLDER and --pairs FILE.csv"
+    )
+
+
+def _existing(path: Path, name: str) -> Path:
+    if not path.exists():
+        raise InputError(f"{name}: {path} does not exist")
+    return path.resolve()
