@@ -71,7 +71,7 @@ def say_fields(fields: Iterable[tuple[str, object]], *, error: bool = False) -> 
 
 
 def say_json(value: object) -> None:
-    """Print a value as one line of JSON, whole whatever its length; all but ASCII is spelled out."""
+    """Print a value as one line of JSON, never cut; all but ASCII is spelled out."""
     _write(json.dumps(value).replace("\x7f", "\\u007f"), error=False)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from audiostyle.errors import InputError
 from audiostyle.uris import require_no_secret, scheme_of, shown_address
@@ -35,17 +35,26 @@ def tracking_uri(name: str, address: str) -> str:
         if scheme.startswith("sqlite"):
             raise InputError(f"{name}: must be sqlite:/// and a path (got {shown!r})")
         return address
-    path = Path(matched["path"])
+    path = Path(unquote(matched["path"]))
     if path.name in ("", ":memory:"):
         raise InputError(f"{name}: must name a file, not memory (got {shown!r})")
-    start, end = matched.span("path")
-    return f"{address[:start]}{path.absolute()}{address[end:]}"
+    return f"{sqlite_uri(path)}{address[matched.end() :]}"
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The file of an sqlite database's address, or None for any other address."""
     matched = _SQLITE.match(uri)
-    return Path(matched["path"]) if matched else None
+    return Path(unquote(matched["path"])) if matched else None
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of an sqlite database in a file, of which `sqlite_path` is the inverse.
+
+    >>> sqlite_uri(Path("/data/100%?/mlflow.db"))
+    'sqlite:////data/100%25%3F/mlflow.db'
+    """
+    # SQLAlchemy decodes percent signs, and takes all after a question mark for options.
+    return f"sqlite:///{str(path.absolute()).replace('%', '%25').replace('?', '%3F')}"
 
 
 def _host(address: str) -> str:

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.tracking_uris import sqlite_uri
 
 EXPERIMENT = "audiostyle"
 ARTIFACTS = "mlartifacts"  # folder beside the database that holds the models
@@ -65,7 +66,7 @@ def check(path: Path) -> None:
     if revisions <= known:
         raise InputError(
             f"{path}: is of an older MLflow than the installed {installed}; copy it to keep a"
-            f" backup, then run `mlflow db upgrade sqlite:///{path}`"
+            f" backup, then run `mlflow db upgrade '{sqlite_uri(path)}'`"
         )
     raise InputError(
         f"{path}: is of a newer MLflow than the installed {installed}"
@@ -122,10 +123,11 @@ def _fill(path: Path, artifacts: str) -> None:
     """Write MLflow's tables, and the one experiment, so that no two processes make it."""
     from audiostyle.mlflow_client import explained
 
-    with explained(f"sqlite:///{path}"):
+    uri = sqlite_uri(path)
+    with explained(uri):
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        store = SqlAlchemyStore(f"sqlite:///{path}", artifacts)
+        store = SqlAlchemyStore(uri, artifacts)
         store.create_experiment(EXPERIMENT, artifact_location=artifacts)
         store.engine.dispose()
 

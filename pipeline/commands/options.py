@@ -8,7 +8,6 @@ import click
 
 from audiostyle import tracking_uris
 from audiostyle.config import Config
-from audiostyle.errors import InputError
 from audiostyle.options import option_value
 from audiostyle.uris import require_no_secret
 
@@ -58,9 +57,7 @@ def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
     """MLflow's address: the one that is given, or the sqlite database of a workspace."""
     if tracking_uri:
         return tracking_uris.tracking_uri("tracking-uri", tracking_uri)
-    if "?" in str(workspace.resolve()):
-        raise InputError(f"workspace: '?' ends the address of its database (got {workspace})")
-    return f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
+    return tracking_uris.sqlite_uri(workspace.resolve() / "mlflow.db")
 
 
 def with_cache(settings: "Settings", uri: str | None) -> "Settings":
