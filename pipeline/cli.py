@@ -9,6 +9,7 @@ from audiostyle.terminal import log_to_stderr
 from pipeline.commands.cache import cache
 from pipeline.commands.compile import compile_
 from pipeline.commands.data import data
+from pipeline.commands.doctor import doctor
 from pipeline.commands.models import models
 from pipeline.commands.run import run
 from pipeline.commands.runs import runs
@@ -31,7 +32,7 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-_COMMANDS = (cache, compile_, data, models, run, runs, schedule, stylize, submit, train, ui)
+_COMMANDS = (cache, compile_, data, doctor, models, run, runs, schedule, stylize, submit, train, ui)
 for command in _COMMANDS:
     main.add_command(command)
 

@@ -1,0 +1,1 @@
+"""What `audiostyle doctor` looks at: this machine, and the servers that the settings name."""

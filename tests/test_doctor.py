@@ -1,0 +1,236 @@
+"""`audiostyle doctor`: checks on real programs, files and servers; bounded; no secret printed."""
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import validate
+
+PROGRAM = Path(sys.executable).with_name("audiostyle")
+WORDS = ("hidden-key-17", "hidden-secret-18", "hidden-token-19", "hidden-proxy-20")
+SCHEMA = {
+    "type": "object",
+    "required": ["audiostyle", "ok", "checks"],
+    "additionalProperties": False,
+    "properties": {
+        "audiostyle": {"type": "string"},
+        "ok": {"type": "boolean"},
+        "checks": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "state", "detail", "remedy"],
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"type": "string"},
+                    "state": {"enum": ["ok", "absent", "problem"]},
+                    "detail": {"type": "string", "minLength": 1},
+                    "remedy": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def doctor(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command in a folder, with no variable of this process but the PATH."""
+    return subprocess.run(
+        [PROGRAM, "doctor", *words],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "OMP_NUM_THREADS": "1", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def examined(
+    folder: Path, *words: str, **variables: str
+) -> tuple[int, dict[str, dict[str, Any]], str]:
+    """Exit code, checks by name, and all that was printed."""
+    limit = () if "--limit" in words else ("--limit", "300")
+    done = doctor(folder, "--json", *limit, *words, **variables)
+    report = json.loads(done.stdout)
+    validate(report, SCHEMA)
+    assert report["ok"] == (done.returncode == 0)
+    assert report["ok"] == all(check["state"] != "problem" for check in report["checks"])
+    # What is not in order comes with what to do.
+    assert all(check["remedy"] for check in report["checks"] if check["state"] != "ok")
+    return done.returncode, {c["name"]: c for c in report["checks"]}, done.stdout + done.stderr
+
+
+def program(folder: Path, text: str) -> str:
+    """A program `docker` in a folder; returns a PATH that begins with it."""
+    folder.mkdir()
+    (folder / "docker").write_text(f"#!/bin/sh\n{text}\n")
+    (folder / "docker").chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """Address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers 401 to all, with the request's own headers in the text."""
+
+    def do_GET(self) -> None:
+        body = str(self.headers).encode()
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' output free of requests."""
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_machine_with_nothing_set_up(tmp_path: Path) -> None:
+    """Beside a folder `pipeline` of somebody else's, with no Docker that builds on the PATH."""
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise RuntimeError('not ours')\n")
+    path = program(tmp_path / "bin", "exit 1")
+    code, checks, _ = examined(tmp_path, DOCKER=f"{tmp_path}/bin/docker", PATH=path)
+    assert code == 0
+    states = {name: check["state"] for name, check in checks.items()}
+    assert states == {
+        **dict.fromkeys(("python", "packages", "torch", "disk"), "ok"),
+        **dict.fromkeys(("docker", "s3", "mlflow", "kubeflow"), "absent"),
+    }
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_what_a_person_reads(tmp_path: Path) -> None:
+    done = doctor(tmp_path, "--limit", "300", DOCKER="/no/such/docker")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("ok          python    3.")
+    (docker,) = [line for line in lines if " docker " in line and "not set up" in line]
+    assert "no Docker daemon answers" in docker
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("check", ["s3", "mlflow", "kubeflow"])
+def test_servers_that_hang(tmp_path: Path, silent: str, check: str) -> None:
+    variables = {
+        "s3": {"AWS_ENDPOINT_URL": silent, "AWS_ACCESS_KEY_ID": WORDS[0]},
+        "mlflow": {"MLFLOW_TRACKING_URI": silent},
+        "kubeflow": {"KF_PIPELINES_ENDPOINT": silent},
+    }[check]
+    code, checks, _ = examined(tmp_path, "--limit", "12", DOCKER="/none", **variables)
+    assert code == 1
+    assert checks[check]["state"] == "problem"
+    assert "no answer" in checks[check]["detail"]
+
+
+def test_a_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    path = program(tmp_path / "bin", f"sleep 600 & echo $! >{pid}; wait")
+    code, checks, _ = examined(tmp_path, "--limit", "12", PATH=path)
+    assert code == 1
+    assert "no answer within 12 s" in checks["docker"]["detail"]
+    for _ in range(100):
+        if not Path(f"/proc/{pid.read_text().strip()}").exists():
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the program's child still runs")
+
+
+def test_a_docker_that_cannot_build(tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", '[ "$1" = info ] && echo 28.1 || exit 1')
+    named = f"{tmp_path}/bin/docker"
+    code, checks, _ = examined(tmp_path, DOCKER=named, PATH=path)
+    assert code == 1
+    assert "buildx" in checks["docker"]["remedy"]
+    assert named in checks["docker"]["detail"]
+
+
+def test_no_secret_is_printed(tmp_path: Path, refusing: str) -> None:
+    key, secret, token, proxy = WORDS
+    (tmp_path / "token").write_text(token)
+    port = refusing.rpartition(":")[2]
+    code, checks, printed = examined(
+        tmp_path,
+        *("--store", "s3://bucket/prefix", "--token-file", str(tmp_path / "token")),
+        AWS_ENDPOINT_URL=refusing,
+        AWS_ACCESS_KEY_ID=key,
+        AWS_SECRET_ACCESS_KEY=secret,
+        AWS_DEFAULT_REGION="us-east-1",
+        MLFLOW_TRACKING_URI=refusing,
+        MLFLOW_TRACKING_PASSWORD=secret,
+        KF_PIPELINES_ENDPOINT=refusing,
+        https_proxy=f"http://me:{proxy}@127.0.0.1:{port}",
+        DOCKER="/none",
+    )
+    assert code == 1
+    assert {checks[name]["state"] for name in ("s3", "mlflow", "kubeflow")} == {"problem"}
+    assert [word for word in WORDS if word in printed] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        ((), {"MLFLOW_TRACKING_URI": f"http://me:{WORDS[1]}@127.0.0.1:1"}),
+        (("--store", f"s3://me:{WORDS[1]}@bucket"), {}),
+        (("--host", f"http://me:{WORDS[1]}@127.0.0.1:1"), {}),
+        ((), {"AWS_ENDPOINT_URL": f"http://me:{WORDS[1]}@127.0.0.1:1", "AWS_PROFILE": "x"}),
+    ],
+)
+def test_addresses_with_a_password_are_refused(
+    tmp_path: Path, words: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    done = doctor(tmp_path, *words, DOCKER="/none", **variables)
+    assert done.returncode in (1, 2)
+    assert "password" in done.stdout + done.stderr
+    assert WORDS[1] not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", ["good", "cut off", "another database"])
+def test_the_registry_of_a_workspace(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "work #1" / "mlflow.db"
+    file.parent.mkdir()
+    with sqlite3.connect(file) as database:
+        table = "other" if kind == "another database" else "model_versions"
+        database.execute(f"CREATE TABLE {table} (version INTEGER)")
+        database.executemany(f"INSERT INTO {table} VALUES (?)", [(n,) for n in range(2000)])  # noqa: S608
+    database.close()
+    if kind == "cut off":
+        with file.open("r+b") as opened:
+            opened.truncate(file.stat().st_size // 2)
+    before = file.read_bytes()
+    words = ("--workspace", str(file.parent))
+    _, checks, _ = examined(tmp_path, *words, DOCKER="/none")
+    assert checks["mlflow"]["state"] == ("ok" if kind == "good" else "problem")
+    assert ("2000 versions" in checks["mlflow"]["detail"]) == (kind == "good")
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_workspace_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, checks, _ = examined(tmp_path, "--workspace", "file/below", DOCKER="/none")
+    assert code == 1
+    assert checks["disk"]["state"] == "problem"
