@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from audiostyle.command import shown
 from audiostyle.errors import InputError
+from audiostyle.terminal import say, say_lines
 from audiostyle.uris import require_no_secret
 from pipeline.commands.cluster_options import connected
 from pipeline.commands.options import TRACKING, WORKSPACE
@@ -61,12 +61,12 @@ def doctor(
     if as_json:
         checks = [{"name": name, **asdict(finding)} for name, finding in findings.items()]
         report = {"audiostyle": version("audiostyle"), "ok": good, "checks": checks}
-        click.echo(json.dumps(report, indent=2))
+        say_lines(json.dumps(report, indent=2))
     else:
         for name, finding in findings.items():
-            click.echo(f"{_STATES[finding.state]:10}  {name:9} {shown(finding.detail)}")
+            say(f"{_STATES[finding.state]:10}  {name:9} {finding.detail}")
             if finding.remedy:
-                click.echo(f"{'':22}{finding.remedy}")
+                say(f"{'':22}{finding.remedy}")
     sys.exit(0 if good else 1)
 
 

@@ -20,6 +20,8 @@ NAMES = ("python", "packages", "torch", "disk", "docker", "s3", "mlflow", "kubef
 _SECRET = re.compile(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 # Shorter values stand in texts by chance.
 _SHORTEST_SECRET = 6
+# Characters of a detail: a server may answer with a page.
+_LONGEST = 600
 
 
 def examine(around: Surroundings, limit: float) -> dict[str, Finding]:
@@ -65,7 +67,7 @@ def _public(text: str, around: Surroundings) -> str:
     line = " ".join(without_secrets(text).split())
     for secret in sorted(_secrets(around), key=len, reverse=True):
         line = line.replace(secret, "…")
-    return line
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def _secrets(around: Surroundings) -> set[str]:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from audiostyle import workspace_database
 from audiostyle.errors import AudiostyleError
 from audiostyle.uris import require_no_secret
 from pipeline.doctor.finding import Finding, Surroundings
@@ -75,13 +76,12 @@ def mlflow(around: Surroundings) -> Finding:
             "absent", f"{database}: no registry yet", "`audiostyle run` or `train` makes one"
         )
     try:
+        workspace_database.check(database)
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as opened:
-            state = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
             count = opened.execute("SELECT count(*) FROM model_versions").fetchone()[0]
-    except sqlite3.Error as error:
-        state, count = str(error), 0
-    if state != "ok":
-        return Finding("problem", f"{database}: {state}", "`audiostyle restore` a backup")
+    except (AudiostyleError, sqlite3.Error) as error:
+        remedy = "do what the message says; a backup comes back by `audiostyle restore`"
+        return Finding("problem", str(error), remedy)
     return Finding("ok", f"{database}: {count} version{'' if count == 1 else 's'}")
 
 
