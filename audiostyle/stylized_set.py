@@ -24,7 +24,7 @@ from audiostyle.errors import ArtifactError
 from audiostyle.spectrogram import SpectrogramConfig
 
 ROLES = ("content", "style", "target")
-# Frames in a shard: 24 s at the defaults, 17 MB of stereo.
+# Frames in a shard of stereo: 24 s at the defaults, 17 MB; of more channels as many bytes.
 SHARD_FRAMES = 1024
 
 
@@ -65,9 +65,10 @@ def save_shards(folder: Path, id: str, blocks: Iterable[tuple[Tensor, Tensor]]) 
     for block in blocks:
         parts = zip(held, block, strict=True) if held else ()
         held = [torch.cat(pair, 2) for pair in parts] or list(block)
-        while held[0].shape[2] >= SHARD_FRAMES:
-            save([part[..., :SHARD_FRAMES] for part in held])
-            held = [part[..., SHARD_FRAMES:] for part in held]
+        size = max(1, min(SHARD_FRAMES, 2 * SHARD_FRAMES // len(held[0])))
+        while held[0].shape[2] >= size:
+            save([part[..., :size] for part in held])
+            held = [part[..., size:] for part in held]
     if held and held[0].shape[2]:
         save(held)
     return shards

@@ -30,7 +30,7 @@ from components.preprocess.config import CutConfig
 log = logging.getLogger(__name__)
 
 # Part of every key: raised when the same audio and settings come to give other numbers.
-VERSION = 2
+VERSION = 3
 _ENDING = ".safetensors"
 # Bytes of the largest object, windows of half an hour in one; and of its header, with room.
 LARGEST, _HEADER = 1 << 30, 1 << 16

@@ -6,6 +6,7 @@ import numpy as np
 
 from audiostyle import audio
 from audiostyle.audio import Recording, Samples, Source
+from audiostyle.audio.recording import centered
 from components.preprocess.config import CutConfig as CutConfig
 
 # Seconds on either side of a part that is resampled by itself. soxr's HQ filter rings for under
@@ -44,13 +45,10 @@ def cut(
         samples = _part(source, sample_rate, first, numbers[-1] * hop + length)
         starts = [number * hop - first for number in numbers]
         return np.stack([_filled(samples[s : s + length], length, config.short) for s in starts])
-    spare = source.frames - round(length / sample_rate * source.sample_rate)
-    if spare <= 0 or config.long == "first":
-        start = 0
-    elif config.long == "loudest":
-        start = _loudest(source, spare)
-    else:
-        start = spare // 2
+    start = 0
+    if config.long != "first":  # which needs no length, so that nothing is decoded to count it
+        spare = max(0, source.frames - round(length / sample_rate * source.sample_rate))
+        start = _loudest(source, spare) if config.long == "loudest" and spare else spare // 2
     begin = round(start * sample_rate / source.sample_rate)
     samples = _part(source, sample_rate, begin, begin + length)
     return _filled(samples, length, config.short)[None]
@@ -68,8 +66,8 @@ def _part(source: Source, sample_rate: int, begin: int, end: int) -> Samples:
     step_in, step_out = rate // common, sample_rate // common
     steps = max(0, begin - round(MARGIN * sample_rate)) // step_out
     stop = ceil((end + MARGIN * sample_rate) * rate / sample_rate)
-    part = source.part(steps * step_in, max(1, min(stop, source.frames)))
-    mixed = Recording(audio.mono(part)[None], rate)
+    part = source.part(steps * step_in, stop)
+    mixed = Recording(centered(audio.mono(part))[None], rate)
     samples = audio.resample(mixed, sample_rate).samples[0]
     offset = begin - steps * step_out
     wanted: Samples = samples[offset : offset + end - begin]

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from audiostyle import audio, spectrogram_set
 from audiostyle.artifacts import bytes_digest, file_digest
+from audiostyle.audio import blocks
+from audiostyle.audio.levels import samples_in
 from audiostyle.errors import AudioError, InputError
 from audiostyle.progress import progress
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
@@ -168,10 +170,13 @@ class _Work:
     cache: SpectrogramCache | None
     settings: str
 
-    def parts(self, clip: Clip) -> Iterator[tuple[Clip, range]]:
-        """What is worked on at a time: of a file's windows WINDOWS, else all there is."""
+    def parts(self, clip: Clip) -> Iterator[tuple[Clip, range, int]]:
+        """What is worked on at a time: of a file's windows WINDOWS, else all there is.
+
+        A clip, the numbers of its windows, and how many it has in all.
+        """
         if self.cut.long != "windows":
-            yield clip, range(1)
+            yield clip, range(1), 1
             return
         path = self.root / clip.path
         try:
@@ -182,9 +187,11 @@ class _Work:
         except (AudioError, OSError, ValueError):
             windows = 1  # whose analysis tells why there is none
         for start in range(0, windows, WINDOWS):
-            yield clip, range(start, min(start + WINDOWS, windows))
+            yield clip, range(start, min(start + WINDOWS, windows)), windows
 
-    def analyse(self, clip: Clip, numbers: range) -> list[tuple[Clip, Tensor]] | Failure:
+    def analyse(
+        self, clip: Clip, numbers: range, windows: int
+    ) -> list[tuple[Clip, Tensor]] | Failure:
         path = self.root / clip.path
         try:
             status = path.stat()
@@ -206,26 +213,28 @@ class _Work:
         magnitudes, damaged = self.cache.get(key, shape) if self.cache else (None, False)
         if magnitudes is None:
             try:
-                magnitudes = self._compute(path, content, numbers)
+                magnitudes = self._compute(path, content, numbers, windows)
             except AudioError as error:
                 return Failure(clip.path, error.reason)
             if self.cache:
                 self.cache.put(key, magnitudes, replace=damaged)
         return self._clips(clip, magnitudes, numbers)
 
-    def _compute(self, path: Path, content: bytes | None, numbers: range) -> Tensor:
+    def _compute(self, path: Path, content: bytes | None, numbers: range, windows: int) -> Tensor:
         """Spectrograms of a file's clips. Output: [clips, bins, frames] float32."""
         config = self.spectrogram
+        seconds = config.n_fft / config.sample_rate
         with audio.opening(path, content) as file:
-            audio.require_seconds(
-                file.frames / file.sample_rate, path, least=config.n_fft / config.sample_rate
-            )
+            if not file.holds(samples_in(seconds, file.sample_rate)):
+                audio.require_seconds(file.frames, file.sample_rate, path, least=seconds)
             clips = cut(file, config.sample_rate, config.clip_samples, self.cut, numbers)
-            parts = self._count(file) > len(numbers)
         peaks = np.abs(clips).max(1)
-        if not parts and peaks.max() < audio.SILENCE:
+        if windows == len(numbers) and peaks.max() < audio.SILENCE:
             # Of a recording that is heard elsewhere, even a silent beginning counts.
-            audio.require_sound(audio.read(path, content), path, seconds=0)
+            facts = blocks.facts(path, content)
+            for _ in facts.through(blocks.blocks(path, content)):
+                pass
+            blocks.require_sound(facts, path, seconds=0)
         if self.cut.long == "windows":
             clips[peaks < audio.SILENCE] = 0
         return magnitude(torch.from_numpy(clips), config)
@@ -270,6 +279,8 @@ def _bounded(
     failures: dict[str, Failure] = {}
     for result in progress(results, "preprocess", total):
         if isinstance(result, Failure):
+            if result.path in failures:  # of the parts of a long recording one is enough
+                continue
             failures[result.path] = result
             log.warning("preprocess: %s/%s: %s", place, result.path, result.reason)
             if len(failures) > share * total:

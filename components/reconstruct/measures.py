@@ -1,14 +1,25 @@
 """How near a result is to what an ideal transfer would have given: the `lsd` and `gain` of docs."""
 
+from pathlib import Path
+
 import librosa
 import numpy as np
 
-from audiostyle.audio import Recording, Samples, mono, resample
+from audiostyle.audio import Recording, Samples, blocks, mono, resample
 
 # The analysis is fixed, whatever the transfer used, so that figures can be compared.
 RATE = 22050
 _RMS = 0.1
 _BANDS, _RANGE_DB = 80, 60.0
+
+
+def listening(path: Path) -> Recording:
+    """A file's mono mix at 22,050 Hz, decoded a block at a time."""
+    facts = blocks.facts(path)
+    for _ in facts.through(blocks.blocks(path)):
+        pass
+    parts = blocks.resampled(blocks.mixed(blocks.blocks(path), facts), facts.sample_rate, RATE)
+    return Recording(np.concatenate(list(parts), 1), RATE)
 
 
 def levelled(recording: Recording) -> Samples:

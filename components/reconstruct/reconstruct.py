@@ -1,7 +1,7 @@
 """The reconstruct stage: stylised spectrograms in, recordings and a report page out."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ import numpy as np
 
 from audiostyle import artifacts, audio, files, stylized_set
 from audiostyle.audio import Samples, writing
-from audiostyle.audio_stream import resampled
+from audiostyle.audio.blocks import resampled
 from audiostyle.progress import progress
 from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
 from components.reconstruct.config import ReconstructConfig
-from components.reconstruct.measures import measures
+from components.reconstruct.measures import listening, measures
+from components.reconstruct.peaks import Peaks
 from components.reconstruct.phase.retrieval import stream
 from components.reconstruct.report.page import Item, Training, headline_metrics, write_report
 from components.reconstruct.spool import at_rate, exactly, spooled
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Room for the overshoot between samples when the file is played or encoded with loss.
 PEAK = 10 ** (-1 / 20)
+# Channels whose phases are computed together: their arrays take up to 400 MB.
+_TOGETHER = 8
 
 
 def reconstruct(
@@ -42,8 +45,8 @@ def reconstruct(
     Returns the report's headline figures. Each file has the content's sample rate, channels,
     length and level, and is never clipped.
     """
-    audio.check_writable(f"out.{config.format}", config.subtype)
     made = stylized_set.read(stylized)
+    check_formats(made.items, config)
     training = read_training(classifier, registration or {}) if classifier else None
     items = []
     rows = []
@@ -55,8 +58,8 @@ def reconstruct(
             sources = {role: made.audio_path(item, role) for role in item.sources}
             figures = {}
             if "target" in sources:
-                heard = (audio.read(file) for file in (path, sources["content"], sources["target"]))
-                figures = measures(*heard)
+                compared = (path, sources["content"], sources["target"])
+                figures = measures(*map(listening, compared))
             items.append(
                 Item(item.id, {**sources, "result": path}, figures, item.losses, item.settings)
             )
@@ -69,51 +72,73 @@ def reconstruct(
     return headline_metrics(items, training)
 
 
+def check_formats(items: Sequence[stylized_set.Item], config: ReconstructConfig) -> None:
+    """Raise InputError where the file of an item cannot be what is asked for."""
+    for item in items:
+        rate = config.sample_rate or item.sample_rate
+        audio.check_writable(
+            f"{item.id}.{config.format}",
+            config.subtype,
+            channels=1 if config.channels == "mono" else item.channels,
+            sample_rate=rate,
+            frames=-(-item.samples * rate // item.sample_rate),
+        )
+
+
 def _make(
     made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig, path: Path
 ) -> None:
     """Write an item's sound, a block at a time: memory does not grow with its length."""
     working = made.spectrogram.sample_rate
-    sound = _sound(made, item, config)
-    exact = exactly(resampled(sound, working, item.sample_rate), item.samples)
+    sounds = (
+        exactly(resampled(sound, working, item.sample_rate), item.samples)
+        for sound in _sounds(made, item, config)
+    )
     mono = config.channels == "mono"
     channels = 1 if mono else item.channels
     rate = config.sample_rate or item.sample_rate
-    with spooled(exact, item.sample_rate, item.channels, path.parent) as spool:
-        gain = level(spool.facts.rms, spool.facts.peak, item.rms)
-        asked = at_rate(spool, gain, rate, mono=mono)
-        with (
-            spooled(asked, rate, channels, path.parent) as ready,
-            writing(
-                path, rate, channels, subtype=config.subtype, tags=_tags(item, config)
-            ) as write,
-        ):
-            # Resampling overshoots between the samples that the level was set by.
-            for part in ready.parts(1 / max(1.0, ready.facts.peak)):
-                write(part)
+    with spooled(sounds, item.sample_rate, item.channels, path.parent) as spool:
+        peaks = Peaks(rate)
+        # At full level first: resampling overshoots between the samples, and mixing lowers peaks.
+        gain = item.rms / spool.facts.rms if spool.facts.rms else 1.0
+        asked = peaks.through(at_rate(spool, gain, rate, mono=mono))
+        with spooled([asked], rate, channels, path.parent) as ready:
+            # Peaks that are common turn all down; rare ones themselves.
+            lowered = PEAK / max(peaks.common(), PEAK)
+            with writing(
+                path,
+                rate,
+                channels,
+                frames=ready.facts.samples,
+                subtype=config.subtype,
+                tags=_tags(item, config),
+            ) as write:
+                for part in peaks.limited(ready.parts(), lowered, PEAK):
+                    write(part)
 
 
-def _sound(
+def _sounds(
     made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig
-) -> Iterator[Samples]:
-    """Blocks of an item's waveform at the working rate, [channels, any n]."""
+) -> Iterator[Iterator[Samples]]:
+    """An item's waveform at the working rate, some channels after the others, in blocks."""
     spectrogram = made.spectrogram
     # As long as the content was at this rate, within what so many frames can mean.
     wanted = round(item.samples * spectrogram.sample_rate / item.sample_rate)
     low = spectrogram.hop_length * (item.frames - 1)
-    blocks = stream(
-        made.blocks(item),
-        n_iter=config.iterations,
-        hop_length=spectrogram.hop_length,
-        n_fft=spectrogram.n_fft,
-        window=spectrogram.window,
-        momentum=config.momentum,
-        init=config.init,
-        length=min(max(wanted, low), low + spectrogram.hop_length - 1),
-        seed=config.seed,
-    )
-    for block in blocks:
-        yield np.asarray(block, np.float32)
+    for first in range(0, item.channels, _TOGETHER):
+        channels = slice(first, first + _TOGETHER)
+        blocks = stream(
+            ((magnitude[channels], phase[channels]) for magnitude, phase in made.blocks(item)),
+            n_iter=config.iterations,
+            hop_length=spectrogram.hop_length,
+            n_fft=spectrogram.n_fft,
+            window=spectrogram.window,
+            momentum=config.momentum,
+            init=config.init,
+            length=min(max(wanted, low), low + spectrogram.hop_length - 1),
+            seed=config.seed,
+        )
+        yield (np.asarray(block, np.float32) for block in blocks)
 
 
 def _tags(item: stylized_set.Item, config: ReconstructConfig) -> dict[audio.Tag, str]:
@@ -126,11 +151,6 @@ def _tags(item: stylized_set.Item, config: ReconstructConfig) -> dict[audio.Tag,
         "comment": "; ".join(f"{name}: {value}" for name, value in made.items() if value != ""),
         "software": f"audiostyle {version('audiostyle')}",
     }
-
-
-def level(rms: float, peak: float, wanted: float) -> float:
-    """The gain to a root mean square level, or to as near as a peak of -1 dBFS allows."""
-    return min(wanted / rms, PEAK / peak) if rms else 1.0
 
 
 def read_training(classifier: Path | str, registration: dict[str, Any]) -> Training:

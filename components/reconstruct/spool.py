@@ -2,43 +2,65 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from audiostyle import audio_stream
 from audiostyle.audio import Samples
-from audiostyle.audio_stream import BLOCK, Facts
+from audiostyle.audio.blocks import Facts, block_frames, mixed, resampled
 
 
 class Spool:
-    """Samples in a temporary file, as float32. facts: their rate, channels, peak and level."""
+    """Samples in temporary files, as float32. facts: their rate, channels, peak and level."""
 
-    def __init__(self, file: IO[bytes], facts: Facts) -> None:
-        self._file = file
+    def __init__(self, files: list[tuple[IO[bytes], int]], facts: Facts) -> None:
+        """files: each with the number of channels in it."""
+        self._files = files
         self.facts = facts
 
     def parts(self, gain: float = 1.0) -> Iterator[Samples]:
         """The samples in order, [channels, any n], scaled."""
-        self._file.seek(0)
-        channels = self.facts.channels
-        while raw := self._file.read(4 * channels * BLOCK):
-            frames = np.frombuffer(raw, np.float32).reshape(-1, channels)
-            yield frames.T * np.float32(gain)
+        frames = block_frames(self.facts.channels)
+        for file, _ in self._files:
+            file.seek(0)
+        while raw := [file.read(4 * channels * frames) for file, channels in self._files]:
+            if not raw[0]:
+                return
+            together = [
+                np.frombuffer(part, np.float32).reshape(-1, channels)
+                for part, (_, channels) in zip(raw, self._files, strict=True)
+            ]
+            samples = together[0] if len(together) == 1 else np.concatenate(together, 1)
+            yield samples.T * np.float32(gain)
 
 
 @contextmanager
 def spooled(
-    parts: Iterable[Samples], sample_rate: int, channels: int, folder: Path
+    groups: Iterable[Iterable[Samples]], sample_rate: int, channels: int, folder: Path
 ) -> Iterator[Spool]:
-    """Let all parts [channels, n] pass; the nameless file in `folder` goes at the end."""
+    """Let all parts of all groups of channels pass, one group after the other.
+
+    groups: parts [channels of the group, n]. The nameless files in `folder` go at the end.
+    """
     facts = Facts(sample_rate, channels)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for part in facts.through(parts):
-            file.write(np.ascontiguousarray(part.T, np.float32).tobytes())
-        yield Spool(file, facts)
+    with ExitStack() as stack:
+        files: list[tuple[IO[bytes], int]] = []
+        for parts in groups:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            width = 0
+            for part in parts:
+                width = len(part)
+                passed = facts.through([part]) if width == channels else [part]
+                for samples in passed:
+                    file.write(np.ascontiguousarray(samples.T, np.float32).tobytes())
+            files.append((file, width))
+        spool = Spool(files, facts)
+        if len(files) > 1:
+            for _ in facts.through(spool.parts()):
+                pass
+        yield spool
 
 
 def exactly(parts: Iterable[Samples], samples: int) -> Iterator[Samples]:
@@ -47,25 +69,18 @@ def exactly(parts: Iterable[Samples], samples: int) -> Iterator[Samples]:
     channels = 0
     for part in parts:
         channels = len(part)
-        kept = part[:, :left]
-        left -= kept.shape[1]
-        if kept.shape[1]:
-            yield kept
+        wanted = part[:, :left]
+        left -= wanted.shape[1]
+        if wanted.shape[1]:
+            yield wanted
     while left and channels:
-        silence = np.zeros((channels, min(left, BLOCK)), np.float32)
+        silence = np.zeros((channels, min(left, block_frames(channels))), np.float32)
         left -= silence.shape[1]
         yield silence
-
-
-def mixed(parts: Iterable[Samples]) -> Iterator[Samples]:
-    """The mean of the channels, [1, n]."""
-    for part in parts:
-        yield part.mean(0, keepdims=True, dtype=np.float32)
 
 
 def at_rate(spool: Spool, gain: float, sample_rate: int, *, mono: bool) -> Iterator[Samples]:
     """The spooled sound, scaled, at another rate, and mixed where asked for."""
     parts = spool.parts(gain)
-    return audio_stream.resampled(
-        mixed(parts) if mono else parts, spool.facts.sample_rate, sample_rate
-    )
+    parts = mixed(parts, spool.facts) if mono else parts
+    return resampled(parts, spool.facts.sample_rate, sample_rate)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audiostyle import audio_stream
 from audiostyle.artifacts import file_digest
-from audiostyle.audio import Samples
-from audiostyle.audio_stream import Facts
+from audiostyle.audio import Samples, blocks
+from audiostyle.audio.blocks import Facts
+from audiostyle.errors import AudioError
 from audiostyle.spectrogram import SpectrogramConfig, window_of
 from components.stylize.windows import Windows
 
@@ -23,9 +23,9 @@ _STYLE_PARTS = 20
 
 @dataclass(frozen=True)
 class Source:
-    """A recording that was heard once. frames: of its spectrogram; power: mean of them, [bins].
+    """A recording that was read once. frames: of its spectrogram; power: mean of them, [bins].
 
-    transform: its parts, where it was short enough to be kept; see `spectra`.
+    transform: its parts, where it is short enough to stay in memory; see `spectra`.
     """
 
     path: Path
@@ -37,29 +37,60 @@ class Source:
 
 
 def examine(path: Path, config: SpectrogramConfig, keep: int = 0) -> Source:
-    """Hear a recording once. Raises AudioError where it is unusable, silent or under one frame.
+    """Read a recording once. Raises AudioError where it is unusable, silent or under one frame.
 
-    keep: how many frames it may have at most for its transform to stay in memory.
+    keep: how many frames of stereo it may have at most for its transform to stay in memory.
     """
-    found = audio_stream.facts(path)
+    facts = blocks.facts(path)
+    plain = _analysed(facts.through(blocks.blocks(path)), facts, config, keep)
+    blocks.require_sound(facts, path, seconds=config.n_fft / config.sample_rate)
+    if facts.offsets.any():  # which is known only now
+        plain = _analysed(_centered(path, facts), facts, config, keep)
+    frames, power, transform = plain
+    return Source(path, file_digest(path), facts, frames, power, transform)
+
+
+def _analysed(
+    parts: Iterable[Samples], facts: Facts, config: SpectrogramConfig, keep: int
+) -> tuple[int, Tensor, tuple[Tensor, ...]]:
+    """Frames, mean power [bins] and, of a short recording, the transform. See `examine`."""
     power = torch.zeros(config.bins, dtype=torch.float64)
     frames = 0
-    kept: list[Tensor] = []
-    working = audio_stream.resampled(
-        found.through(audio_stream.blocks(path)), found.sample_rate, config.sample_rate
-    )
+    transform: list[Tensor] = []
+    working = blocks.resampled(parts, facts.sample_rate, config.sample_rate)
     for spectrum in transformed(working, config):
         frames += spectrum.shape[2]
         power += together(spectrum).square().sum(1, dtype=torch.float64)
-        kept = [*kept, spectrum] if frames <= keep else []
-    audio_stream.require_sound(found, path, seconds=config.n_fft / config.sample_rate)
-    transform = tuple(kept) if frames <= keep else ()
-    return Source(path, file_digest(path), found, frames, (power / frames).float(), transform)
+        short = frames * facts.channels <= 2 * keep
+        transform = [*transform, spectrum] if short else []
+    return frames, (power / max(1, frames)).float(), tuple(transform)
 
 
 def spectra(source: Source, config: SpectrogramConfig) -> Iterator[Tensor]:
-    """Transform of the whole recording in order, complex64 [channels, bins, any frames]."""
-    yield from source.transform or transformed(_working(source, config), config)
+    """Transform of the whole recording in order, complex64 [channels, bins, any frames].
+
+    Raises AudioError where the file is no longer what it was.
+    """
+    if source.transform:
+        yield from source.transform
+        return
+    facts = source.facts
+    parts = _centered(source.path, facts)
+    working = blocks.resampled(parts, facts.sample_rate, config.sample_rate)
+    yield from transformed(working, config)
+
+
+def _centered(path: Path, facts: Facts) -> Iterator[Samples]:
+    """Blocks of a recording without its constant offset."""
+    offsets = facts.offsets
+    samples = 0
+    for part in blocks.blocks(path):
+        samples += part.shape[1]
+        if samples > facts.samples:
+            break
+        yield part - offsets if offsets.any() else part
+    if samples != facts.samples:
+        raise AudioError(path, f"changed while it was read: it had {facts.samples} samples")
 
 
 def together(spectrum: Tensor) -> Tensor:
@@ -88,9 +119,8 @@ def windows_of(source: Source, windows: Windows, config: SpectrogramConfig) -> I
 
 
 def style_magnitude(source: Source, config: SpectrogramConfig) -> Tensor:
-    """Magnitudes of the mono mix, [bins, frames]; of a long recording, of parts spread over it."""
-    mixed = (part.mean(0, keepdims=True) for part in _working(source, config))
-    found = []
+    """Magnitudes of all channels together, [bins, frames]; of a long recording, of parts of it."""
+    parts = []
     most = _STYLE_PARTS * config.clip_frames
     starts = [0]
     if source.frames > most:
@@ -98,19 +128,14 @@ def style_magnitude(source: Source, config: SpectrogramConfig) -> Tensor:
         starts = [room * number // (_STYLE_PARTS - 1) for number in range(_STYLE_PARTS)]
     length = config.clip_frames if source.frames > most else source.frames
     at = 0
-    for spectrum in transformed(mixed, config):
-        magnitude = spectrum[0].abs()
+    for spectrum in spectra(source, config):
+        magnitude = together(spectrum)
         for start in starts:
             low, high = max(start - at, 0), min(start + length - at, magnitude.shape[1])
             if low < high:
-                found.append(magnitude[:, low:high])
+                parts.append(magnitude[:, low:high])
         at += magnitude.shape[1]
-    return torch.cat(found, 1)
-
-
-def _working(source: Source, config: SpectrogramConfig) -> Iterator[Samples]:
-    blocks = audio_stream.blocks(source.path)
-    return audio_stream.resampled(blocks, source.facts.sample_rate, config.sample_rate)
+    return torch.cat(parts, 1)
 
 
 def transformed(parts: Iterable[Samples], config: SpectrogramConfig) -> Iterator[Tensor]:

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from conftest import RATE, tone
 
 from audiostyle import artifacts, audio, stylized_set
 from audiostyle.errors import ArtifactError, InputError
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.measures import log_mel_distance, measures
-from components.reconstruct.reconstruct import level, publish, reconstruct
+from components.reconstruct.peaks import Peaks
+from components.reconstruct.reconstruct import PEAK, publish, reconstruct
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import read_pairs
 from components.stylize.stylize import stylize
@@ -92,10 +94,27 @@ def test_measures_of_copies(pairs: Path) -> None:
     assert measures(content, content, None) == {}
 
 
-def test_level_is_kept_short_of_clipping() -> None:
-    assert 0.7 * level(0.7, 1.0, 0.1) == pytest.approx(0.1)
-    assert 1.0 * level(0.7, 1.0, 5.0) == pytest.approx(10 ** (-1 / 20))
-    assert level(0.0, 0.0, 0.1) == 1  # silence stays what it is
+@pytest.mark.parametrize("pop", [0.0, 5.0])
+def test_a_pop_does_not_turn_the_rest_down(pop: float) -> None:
+    sound = tone(seconds=3, level=0.5)[None].copy()
+    sound[0, 30000:30003] += pop
+    peaks = Peaks(RATE)
+    parts = list(peaks.through(np.array_split(sound, 7, 1)))
+    lowered = PEAK / max(peaks.common(), PEAK)
+    result = np.concatenate(list(peaks.limited(parts, lowered, PEAK)), 1)
+    assert lowered == 1
+    assert np.abs(result).max() <= PEAK
+    far = np.abs(np.arange(sound.shape[1]) - 30000) > 0.015 * RATE
+    np.testing.assert_array_equal(result[0, far], sound[0, far])
+
+
+def test_a_sound_that_is_too_loud_throughout_is_turned_down() -> None:
+    sound = tone(seconds=3, level=2.0)[None]
+    peaks = Peaks(RATE)
+    parts = list(peaks.through(np.array_split(sound, 7, 1)))
+    lowered = PEAK / max(peaks.common(), PEAK)
+    result = np.concatenate(list(peaks.limited(parts, lowered, PEAK)), 1)
+    np.testing.assert_allclose(result, sound * PEAK / 2, rtol=1e-3)
 
 
 def test_what_cannot_be_written_is_refused_first(stylized: Path, tmp_path: Path) -> None:

@@ -70,25 +70,28 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
     Raises AudioError for a recording that is missing or cannot be decoded.
     """
     files = {role: item.audio[role] for role in ROLES if role in item.audio}
-    recordings = {role: audio.read(path) for role, path in files.items()}
-    highest = max(recording.sample_rate for recording in recordings.values()) / 2
-    levels = {role: spectrogram_images.levels(r, highest) for role, r in recordings.items()}
+    highest = max(_rate(path) for path in files.values()) / 2
+    levels, facts = {}, {}
+    for role, path in files.items():
+        with audio.opening(path) as recording:
+            levels[role] = spectrogram_images.levels(recording, highest)
+            facts[role] = recording.frames, recording.sample_rate, recording.channels
     loudest = spectrogram_images.loudest(list(levels.values()))
     cards = []
-    for role, recording in recordings.items():
+    for role, (frames, rate, channels) in facts.items():
         picture = f"pictures/{position}-{role}.webp"
         with replacing(folder / picture) as temporary:
             temporary.write_bytes(spectrogram_images.encode(levels[role], loudest))
-        channels = len(recording.samples)
+        seconds = frames / rate
         kind = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
         cards.append(
             Card(
                 role=role,
-                url=publish(files[role], recording, folder),
+                url=publish(files[role], folder),
                 picture=picture,
-                seconds=_duration(recording.seconds),
-                facts=f"{recording.sample_rate / 1000:g} kHz · {kind}",
-                time_ticks=spectrogram_images.time_ticks(recording.seconds),
+                seconds=_duration(seconds),
+                facts=f"{rate / 1000:g} kHz · {kind}",
+                time_ticks=spectrogram_images.time_ticks(seconds),
             )
         )
     pairs, singles = pair_up(item.measures)
@@ -165,6 +168,12 @@ def number(value: float) -> str:
 def percent(share: float) -> str:
     """A share in [0, 1] as a percentage with one decimal."""
     return f"{100 * share:.1f} %" if math.isfinite(share) else "n/a"
+
+
+def _rate(path: Path) -> int:
+    """Sample rate, in Hz."""
+    with audio.opening(path) as recording:
+        return recording.sample_rate
 
 
 def _duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ through a colour map and encoded, and the page draws the ticks as SVG, crisp at 
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from audiostyle.audio import Recording, mono
+from audiostyle.audio import Source, mono
 
 Levels = npt.NDArray[np.float32]
 
@@ -29,12 +29,12 @@ RANGE_DB = 80.0
 WINDOW_SECONDS = 0.064
 ROWS = 240
 COLUMNS = 1000
-# Frames analysed at once: bounds the memory of an hour-long clip.
-_BATCH = 2048
+# Frames analysed, and samples of all channels read, at once: bounds the memory of a long clip.
+_BATCH, _SAMPLES = 256, 1 << 22
 COLOURS = "magma"
 
 
-def levels(recording: Recording, highest_hz: float) -> Levels:
+def levels(source: Source, highest_hz: float) -> Levels:
     """Level over time and log frequency of the mean of the channels.
 
     highest_hz: frequency of the top row; the bottom row is at `lowest(highest_hz)`. Rows above
@@ -43,32 +43,49 @@ def levels(recording: Recording, highest_hz: float) -> Levels:
     where there is nothing); columns <= COLUMNS, evenly over the duration, mean power of what
     falls into each.
     """
-    samples = mono(recording)
-    half = _quick(max(8, round(recording.sample_rate * WINDOW_SECONDS / 2)))
+    samples, rate = source.frames, source.sample_rate
+    half = _quick(max(8, round(rate * WINDOW_SECONDS / 2)))
     length = 2 * half
     # An eighth of the window suits short clips; longer ones need no more than two frames a column.
-    hop = int(np.clip(len(samples) // (2 * COLUMNS), length // 8, half))
-    padded = np.pad(samples, half)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]  # [frames, length]
-    columns = min(COLUMNS, len(frames))
-    column_of = np.arange(len(frames)) * columns // len(frames)
+    hop = int(np.clip(samples // (2 * COLUMNS), length // 8, half))
+    count = samples // hop + 1
+    columns = min(COLUMNS, count)
+    column_of = np.arange(count) * columns // count
 
     window = np.hanning(length + 1)[:-1].astype(np.float32)
-    bins, weights, starts = _rows(recording.sample_rate, length, highest_hz)
+    bins, weights, starts = _rows(rate, length, highest_hz)
     power = np.zeros((columns, ROWS), np.float32)
-    for start in range(0, len(frames), _BATCH):
-        spectrum = np.fft.rfft(frames[start : start + _BATCH] * window)
+    start = 0
+    for frames in _frames(source, length, hop):
+        spectrum = np.fft.rfft(frames * window)
         energy = np.square(np.abs(spectrum), dtype=np.float32)  # [batch, bins]
         # Rows as sums over runs of weighted bins. As a matrix product (nearly all zeros) BLAS
         # threads fought with those that draw other items: 47 ms a short clip, on two busy cores,
         # instead of 1 ms.
         rows = np.add.reduceat(energy[:, bins] * weights, starts, axis=1)  # [batch, known rows]
-        np.add.at(power[:, : len(starts)], column_of[start : start + _BATCH], rows)
+        np.add.at(power[:, : len(starts)], column_of[start : start + len(frames)], rows)
+        start += len(frames)
     power /= np.bincount(column_of)[:, None]
     # A sine of amplitude 1 peaks at sum(window) / 2.
     with np.errstate(divide="ignore"):
         decibels = 10 * np.log10(power) - 20 * np.log10(window.sum() / 2)
     return np.asarray(decibels.T[::-1], np.float32)
+
+
+def _frames(source: Source, length: int, hop: int) -> Iterator[Levels]:
+    """Frames of the mono mix, one every hop, the first about its beginning: [some, length]."""
+    channels = len(source.part(0, 1).samples)
+    size = max(length, min(_BATCH * hop, _SAMPLES // channels))
+    samples = np.zeros(length // 2, np.float32)
+    for start in range(0, source.frames, size):
+        part = mono(source.part(start, min(start + size, source.frames)))
+        end = np.zeros(length // 2 if start + size >= source.frames else 0, np.float32)
+        samples = np.concatenate([samples, part, end])
+        if len(samples) >= length:
+            frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::hop]
+            for first in range(0, len(frames), _BATCH):
+                yield frames[first : first + _BATCH]
+            samples = samples[len(frames) * hop :]
 
 
 def loudest(pictures: Sequence[Levels]) -> float:

@@ -8,7 +8,8 @@ import soundfile
 from conftest import noise, tone
 from test_audio import unusable
 
-from audiostyle import audio, audio_stream
+from audiostyle import audio
+from audiostyle.audio import blocks as audio_blocks
 from audiostyle.errors import AudioError, InputError
 
 
@@ -17,8 +18,8 @@ def test_blocks_are_the_whole(name: str, tmp_path: Path) -> None:
     sound = np.stack([tone(seconds=4.1, rate=44100), noise(seconds=4.1, rate=44100)], 1)
     soundfile.write(tmp_path / name, sound, 44100)
     whole = audio.read(tmp_path / name).samples
-    facts = audio_stream.facts(tmp_path / name)
-    blocks = list(facts.through(audio_stream.blocks(tmp_path / name)))
+    facts = audio_blocks.facts(tmp_path / name)
+    blocks = list(facts.through(audio_blocks.blocks(tmp_path / name)))
     assert len(blocks) > 1
     np.testing.assert_array_equal(np.concatenate(blocks, 1), whole)
     assert (facts.sample_rate, facts.channels, facts.samples) == (44100, 2, whole.shape[1])
@@ -31,7 +32,7 @@ def test_resampled_in_blocks(rates: tuple[int, int]) -> None:
     sound = np.stack([noise(seconds=2, rate=rates[0], seed=k) for k in (0, 1)])
     whole = audio.resample(audio.Recording(sound, rates[0]), rates[1]).samples
     parts = (sound[:, at : at + 5001] for at in range(0, sound.shape[1], 5001))
-    found = np.concatenate(list(audio_stream.resampled(parts, *rates)), 1)
+    found = np.concatenate(list(audio_blocks.resampled(parts, *rates)), 1)
     np.testing.assert_array_equal(found, whole)
 
 
@@ -39,28 +40,30 @@ def test_resampled_in_blocks(rates: tuple[int, int]) -> None:
 def test_what_is_unusable_is_named(word: str, tmp_path: Path) -> None:
     bad = unusable(tmp_path)[word]
     with pytest.raises(AudioError, match=word) as caught:
-        facts = audio_stream.facts(bad)
-        for _ in facts.through(audio_stream.blocks(bad)):
+        facts = audio_blocks.facts(bad)
+        for _ in facts.through(audio_blocks.blocks(bad)):
             pass
-        audio_stream.require_sound(facts, bad, seconds=0.1)
+        audio_blocks.require_sound(facts, bad, seconds=0.1)
     assert caught.value.path == str(bad)
 
 
 def test_writing_in_blocks_is_whole_or_not_at_all(tmp_path: Path) -> None:
     sound = noise(seconds=1)[None]
-    with audio.writing(tmp_path / "new" / "x.wav", 22050, 1, subtype="FLOAT") as write:
+    with audio.writing(
+        tmp_path / "new" / "x.wav", 22050, 1, frames=22050, subtype="FLOAT"
+    ) as write:
         write(sound[:, :1000])
         write(sound[:, 1000:])
     np.testing.assert_array_equal(audio.read(tmp_path / "new" / "x.wav").samples, sound)
     with (
         pytest.raises(KeyError),
-        audio.writing(tmp_path / "new" / "y.wav", 22050, 1) as write,
+        audio.writing(tmp_path / "new" / "y.wav", 22050, 1, frames=22050) as write,
     ):
         write(sound)
         raise KeyError
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.wav"]
     with (
         pytest.raises(InputError, match=r"cannot write \.ogg"),
-        audio.writing(tmp_path / "z.ogg", 22050, 1),
+        audio.writing(tmp_path / "z.ogg", 22050, 1, frames=22050),
     ):
         pass
