@@ -14,7 +14,7 @@ _KINDS = 32
 
 
 @dataclass
-class Task:
+class Batch:
     """Items to be worked on together. attempts: that failed, once it is a single one."""
 
     items: list[Item]
@@ -26,19 +26,19 @@ class Task:
         return {place for item in self.items for place in item.places().values()}
 
 
-def batches(items: Iterable[Item], base: Base, most: int) -> Iterator[Task]:
+def batches(items: Iterable[Item], base: Base, most: int) -> Iterator[Batch]:
     """Items to be worked on together: of the same settings, at most `most`, and not too long."""
     waiting: dict[str, list[Item]] = {}
     for item in items:
         group = group_of(item, base)
         held = waiting.get(group, [])
         if held and sum(i.size for i in held) + item.size > _BYTES:
-            yield Task(waiting.pop(group), group)
+            yield Batch(waiting.pop(group), group)
         waiting.setdefault(group, []).append(item)
         if len(waiting[group]) >= most:
-            yield Task(waiting.pop(group), group)
+            yield Batch(waiting.pop(group), group)
         elif len(waiting) > _KINDS:
             oldest = next(iter(waiting))
-            yield Task(waiting.pop(oldest), oldest)
+            yield Batch(waiting.pop(oldest), oldest)
     for group, held in waiting.items():
-        yield Task(held, group)
+        yield Batch(held, group)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiostyle.errors import InputError
+from audiostyle.manifest import shard
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 
@@ -15,7 +15,8 @@ from components.stylize.config import StylizeConfig
 class Item:
     """A pair of a job. content, style, target: path or s3:// URI; size: of the content in bytes.
 
-    stylize, reconstruct: settings of its own. tags: of its objects in a bucket, by role.
+    stylize, reconstruct: settings of its own. tags: of its objects in a bucket, by role. line: of
+    the manifest, where there is one.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Item:
     reconstruct: dict[str, Any] = field(default_factory=dict)
     size: int = 0
     tags: dict[str, str] = field(default_factory=dict)
+    line: int = field(default=0, compare=False)
 
     def places(self) -> dict[str, str]:
         """Role to path or URI, of those that there are."""
@@ -71,16 +73,12 @@ class Items:
 
     def shard(self, index: int, count: int, path: Path) -> "Items":
         """Every `count`-th item from `index` on, in a file of their own. Raises InputError."""
-        if not 0 <= index < count:
-            raise InputError(f"shard: must be from 0/{count} to {count - 1}/{count} (got {index})")
-        if count == 1:
-            return self
-        chosen = (item for number, item in enumerate(self) if number % count == index)
-        return written(chosen, path)
+        chosen = shard(self, index, count)
+        return self if count == 1 else written(chosen, path)
 
 
 def written(items: Iterable[Item], path: Path) -> Items:
-    """Put items down in a file."""
+    """Write items to a file."""
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for item in items:

@@ -2,17 +2,19 @@
 
 In a folder, rows are appended and on the disk before the next step. A bucket has no appending:
 rows go into an object of their own, and all are joined at the end of a call. A row follows its
-output, so that whoever is stopped in between does an item again, and nobody finds a row without
-its output. Of several rows of an item the last counts.
+output, so that whoever is stopped in between does an item again, and nobody reads a row without
+its output.
+
+Of several rows of an item the one that was written last counts. Rows are numbered for that: each
+call goes on from the highest number that it reads. Clocks have no part in it.
 """
 
 import json
 import logging
 import os
 import re
-import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,24 +24,28 @@ from audiostyle.artifacts import digest_of
 from audiostyle.files import remove_temporaries
 from audiostyle.files_at import editing
 from audiostyle.store import FolderStore, Store, open_store
-from components.stylize.pairs import SAFE_ID
+from pipeline.bulk.result_rows import FORMATS, HIGHEST, Line, lines
 
 log = logging.getLogger(__name__)
 
 STATE = ".audiostyle"
-FORMATS = ("wav", "flac")
 # Raised when the same inputs and settings come to give another sound.
 VERSION = 1
 
 _RESULTS = re.compile(r"results(-\d+-of-\d+)?\.jsonl")
+# Lines of a file that are no rows and are named in the log.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is remembered of a row. key: of inputs, settings and model; size: of the output."""
+class LastRow:
+    """What is remembered of an item's last row.
+
+    key: of inputs, settings and model; sequence: the row's number; size: of the output in bytes.
+    """
 
     key: bytes
-    finished: str
+    sequence: int
     output: str
     size: int
 
@@ -63,8 +69,11 @@ class Ledger:
         self.state = self.store.below(STATE)
         self.whole = shard[1] == 1
         self.name = "results.jsonl" if self.whole else f"results-{shard[0]}-of-{shard[1]}.jsonl"
+        # Names in the store that are recordings of the job: no output that is superseded is.
+        self.recordings: Collection[str] = ()
         self._shard = f"{shard[0]}-of-{shard[1]}"
-        self._known: dict[str, Known] = {}
+        self._last: dict[str, LastRow] = {}
+        self._sequence = 0
         self._sizes: dict[str, int] | None = None
 
     @property
@@ -72,11 +81,28 @@ class Ledger:
         """The folder where this is one."""
         return self.store.folder if isinstance(self.store, FolderStore) else None
 
+    @property
+    def address(self) -> str:
+        """Where the rows are, for a person: a path, or s3://bucket/key."""
+        return f"{self.store.uri}/{self.name}"
+
     def load(self) -> None:
-        """Read what is known: of this shard and of all others."""
-        self._known = {}
-        for row in self.rows():
-            self._note(row)
+        """Read the rows of this shard and of all others. Lines that are no rows are logged."""
+        self._last, self._sequence = {}, 0
+        for store, key in self._sources():
+            refused = 0
+            for line in lines(store, key):
+                if line.row is not None:
+                    self._note(line.row)
+                    continue
+                refused += 1
+                if refused <= _NAMED:
+                    log.warning(
+                        "%s/%s: line %d is no row: %s; passed over",
+                        *(store.uri, key, line.number, line.problem),
+                    )
+            if refused > _NAMED:
+                log.warning("%s/%s: %d more lines are no rows", store.uri, key, refused - _NAMED)
         self._sizes = None
         if self.folder is None:
             self._sizes = {
@@ -86,26 +112,25 @@ class Ledger:
             }
 
     def clean(self) -> None:
-        """Remove what stopped writers left: half a row, files without a name yet."""
+        """Put in order what stopped writers left: half a row, files without a name yet."""
         if self.folder is None or not self.folder.is_dir():
             return
-        path = self.folder / self.name
-        if path.is_file():
+        if os.path.lexists(self.folder / self.name):
             with editing(self.folder, self.name) as file:
                 end = file.seek(0, os.SEEK_END)
-                whole = _whole(file, end)
-                if whole < end:
-                    log.warning("%s: its last row was cut short; that item is done again", path)
-                    file.truncate(whole)
+                file.seek(max(0, end - 1))
+                if end and file.read(1) != b"\n":
+                    # It is ended, not cut off: it need not be ours.
+                    file.write(b"\n")
         if self.whole:
             remove_temporaries(self.folder)
 
-    def done(self, id: str) -> Known | None:
+    def done(self, id: str) -> LastRow | None:
         """The item's row, where it was done and its output is there in full size."""
-        known = self._known.get(id)
-        if known is None or not known.output or self._size(known.output) != known.size:
+        last = self._last.get(id)
+        if last is None or not last.output or self._size(last.output) != last.size:
             return None
-        return known
+        return last
 
     def _size(self, output: str) -> int | None:
         return self.store.size(output) if self._sizes is None else self._sizes.get(output)
@@ -115,78 +140,122 @@ class Ledger:
         self.store.put_file(output, path)
 
     def append(self, rows: list[dict[str, Any]]) -> None:
-        """Write rows, durably; outputs that they supersede under another name are removed."""
-        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode()
+        """Number rows and write them, durably; outputs that they supersede are removed."""
+        first = self._sequence + 1
+        numbered = [{**row, "sequence": min(first + n, HIGHEST)} for n, row in enumerate(rows)]
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in numbered).encode()
         if self.folder is not None:
             _append(self.folder, self.name, text)
         else:
-            part = f"rows/{self._shard}/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.jsonl"
+            part = f"rows/{self._shard}/{min(first, HIGHEST):020d}-{uuid.uuid4().hex[:8]}.jsonl"
             self.state.put(part, text)
-        for row in rows:
-            before = self._known.get(row["id"])
-            if before and before.output and row["output"] not in ("", before.output):
+        for row in numbered:
+            before = self._last.get(row["id"])
+            if (
+                before
+                and before.output
+                and row["output"] not in ("", before.output)
+                and before.output not in self.recordings
+            ):
                 self.store.delete(before.output)
             self._note(row)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """All rows, superseded ones too, one at a time."""
-        for store, key in self._sources():
-            yield from _rows(store, key)
+        for line in self._lines(self._sources()):
+            if line.row is not None:
+                yield line.row
 
     def latest(self, ids: set[str]) -> dict[str, dict[str, Any]]:
         """The last row of some items."""
-        found: dict[str, dict[str, Any]] = {}
+        latest: dict[str, dict[str, Any]] = {}
         for row in self.rows():
-            if row["id"] in ids and row["finished"] >= found.get(row["id"], row)["finished"]:
-                found[row["id"]] = row
-        return found
+            before = latest.get(row["id"])
+            if row["id"] in ids and (before is None or _sequence(before) <= _sequence(row)):
+                latest[row["id"]] = row
+        return latest
 
     def compact(self, scratch: Path) -> None:
-        """Leave one row an item in one object: this shard's, or of the whole job's all."""
+        """Leave one row an item in one object: this shard's, or of the whole job's all.
+
+        scratch: a path for a file meanwhile. Lines that are no rows of ours, and so may be
+        somebody's, are kept in the state's folder.
+        """
         sources = [source for source in self._sources() if self.whole or self._own(*source)]
-        last: dict[str, str] = {}
-        count = 0  # of lines, rows or not
-        for store, key in sources:
-            with store.open(key) as stream:
-                for line in _lines(stream.chunks):
-                    count += 1
-                    if (row := _row(line)) is not None:
-                        last[row["id"]] = max(last.get(row["id"], ""), row["finished"])
+        last: dict[str, tuple[int, int]] = {}  # sequence, and the line's place among all
+        foreign = []
+        count = 0
+        for source in sources:
+            for line in lines(*source):
+                count += 1
+                if line.row is not None:
+                    at = _sequence(line.row), count
+                    last[line.row["id"]] = max(last.get(line.row["id"], at), at)
+                elif not line.ours and source not in foreign:
+                    foreign.append(source)
         if not count or (count == len(last) and sources == [(self.store, self.name)]):
             return
-        with scratch.open("w", encoding="utf-8") as file:
-            for store, key in sources:
-                for row in _rows(store, key):
-                    if last.get(row["id"]) == row["finished"]:
-                        del last[row["id"]]
-                        file.write(json.dumps(row, allow_nan=False) + "\n")
+        chosen = {place for _, place in last.values()}
+        with scratch.open("wb") as file:
+            for place, line in enumerate(self._lines(sources), 1):
+                if place in chosen:
+                    file.write(line.content + b"\n")
+        for source in foreign:
+            self._keep(*source, scratch.with_suffix(".foreign"))
         self.store.put_file(self.name, scratch)
         scratch.unlink()
         for store, key in sources:
             if (store, key) != (self.store, self.name):
                 store.delete(key)
 
+    def _keep(self, store: Store, key: str, scratch: Path) -> None:
+        """A copy of a file of rows in which other lines are, too."""
+        name = f"replaced-{uuid.uuid4().hex[:8]}-{key.rpartition('/')[2]}"
+        with store.open(key) as stream, scratch.open("wb") as file:
+            for chunk in stream.chunks:
+                file.write(chunk)
+        self.state.put_file(name, scratch)
+        scratch.unlink()
+        log.warning(
+            "%s/%s: had lines that are no rows; as it was it is in %s/%s",
+            *(store.uri, key, self.state.uri, name),
+        )
+
     def _own(self, store: Store, key: str) -> bool:
         return key == self.name or key.startswith(f"rows/{self._shard}/")
 
     def _sources(self) -> list[tuple[Store, str]]:
+        """Stores and keys of all rows, in the order of writing as far as names say."""
         keys = [e.key for e in self.store.list("results") if _RESULTS.fullmatch(e.key)]
-        found = [(self.store, key) for key in keys]
+        # Shards that were not joined yet have worked after the whole.
+        sources = [(self.store, key) for key in sorted(keys, key=lambda k: (k.count("-"), k))]
         if self.folder is None:
-            found += [(self.state, entry.key) for entry in self.state.list("rows/")]
-        return found
+            sources += [(self.state, entry.key) for entry in self.state.list("rows/")]
+        return sources
+
+    @staticmethod
+    def _lines(sources: list[tuple[Store, str]]) -> Iterator[Line]:
+        for source in sources:
+            yield from lines(*source)
 
     def _note(self, row: dict[str, Any]) -> None:
-        known = self._known.get(row["id"])
-        if known is None or known.finished <= row["finished"]:
-            self._known[row["id"]] = Known(
-                bytes.fromhex(row["key"]), row["finished"], row["output"], row["bytes"]
+        sequence = _sequence(row)
+        self._sequence = max(self._sequence, sequence)
+        last = self._last.get(row["id"])
+        if last is None or last.sequence <= sequence:
+            self._last[row["id"]] = LastRow(
+                bytes.fromhex(row["key"]), sequence, row["output"], row["bytes"]
             )
 
 
 def now() -> str:
-    """The time in UTC, in a form that sorts."""
+    """The time in UTC."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _sequence(row: dict[str, Any]) -> int:
+    """A row's number; 0 of rows of earlier releases, of which the later line counts."""
+    return int(row.get("sequence", 0))
 
 
 def _append(folder: Path, name: str, text: bytes) -> None:
@@ -203,51 +272,3 @@ def _append(folder: Path, name: str, text: bytes) -> None:
         except OSError:
             file.truncate(before)
             raise
-
-
-def _whole(file: Any, end: int) -> int:
-    """Where the last whole line of a file ends."""
-    at = end
-    while at > 0:
-        start = max(0, at - 65536)
-        file.seek(start)
-        found = file.read(at - start).rfind(b"\n")
-        if found >= 0:
-            return int(start + found + 1)
-        at = start
-    return 0
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    held = b""
-    for chunk in chunks:
-        *whole, held = (held + chunk).split(b"\n")
-        yield from whole
-    # What has no end was cut short, and is not a row.
-
-
-def _rows(store: Store, key: str) -> Iterator[dict[str, Any]]:
-    with store.open(key) as stream:
-        for line in _lines(stream.chunks):
-            row = _row(line)
-            if row is None:
-                log.warning("%s/%s: passed over a line that is no row: %.60r", store.uri, key, line)
-            else:
-                yield row
-
-
-def _row(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-        bytes.fromhex(row["key"])
-        texts = (row["id"], row["finished"], row["output"])
-        sound = all(isinstance(text, str) for text in texts) and isinstance(row["bytes"], int)
-    except (ValueError, KeyError, TypeError):
-        return None
-    # An output is a file of this job, whatever a damaged row says.
-    sound = (
-        sound
-        and bool(SAFE_ID.fullmatch(row["id"]))
-        and row["output"] in ("", *(f"{row['id']}.{form}" for form in FORMATS))
-    )
-    return row if sound else None

@@ -1,9 +1,14 @@
 """One caller at a time: a lock in the store that results go to, folder or bucket alike.
 
 All it needs of a store is to write an object only where there is none. Each holder writes one of
-the next number, and keeps saying in it that he lives. Whoever finds the newest one's holder gone
-(it says so, its process on this machine is dead, or it has not been heard of for a minute) writes
-the next; of several that try, one succeeds. A holder who finds a newer one than his own stops.
+the next number, and renews it every few seconds. Whoever sees that the holder of the newest one is
+gone writes the next; of several that try, one succeeds. A holder who sees a newer one than its own
+stops.
+
+A holder is gone when its object says so, when its process on this machine is dead, or when it has
+not been renewed for a minute. On this machine that is measured by one clock. The clock of another
+machine may be wrong: before its lock is taken over, it is watched for longer than a live holder
+takes to renew it.
 """
 
 import json
@@ -23,20 +28,21 @@ from typing import Any
 from audiostyle.errors import AudiostyleError
 from audiostyle.retry import passes, patiently
 from audiostyle.store import Store
+from audiostyle.untrusted import json_value
 
 log = logging.getLogger(__name__)
 
-# Seconds between two signs of life, and after how many without one a holder counts as gone:
-# clocks of machines that share a store must agree to better than the difference.
+# Seconds between two renewals, and after how many without one a holder counts as gone.
 BEAT, EXPIRY = 10.0, 60.0
-# Seconds between two looks of one who waits, about.
+# Seconds, about, between two looks of one who waits for the lock, or watches it.
 _LOOK = 2.0
 
-_NAME = re.compile(r"lock-(\d+)-of-(\d+)-(\d{9})\.json")
+_NAME = re.compile(r"lock-(\d{1,6})-of-(\d{1,6})-(\d{9})\.json")
+_LAST = 10**9 - 1
 
 
 class HeldError(AudiostyleError):
-    """Somebody else has the lock."""
+    """Another call has the lock."""
 
 
 class Lock:
@@ -46,20 +52,22 @@ class Lock:
         self._store = store
         self._shard = shard
         self._patience = patience
-        self._number = 0
-        self._me = {"owner": uuid.uuid4().hex, "pid": os.getpid(), **_here()}
-        self._heard = time.monotonic()
+        self.number = 0
+        self._me = {"owner": uuid.uuid4().hex, "pid": os.getpid(), **_this_process()}
+        self._renewed_at = time.monotonic()
         self._lost = ""
         self._stop = threading.Event()
         self._writing = threading.Lock()
+        # Locks of others: their last content, and since when they have not changed.
+        self._seen: dict[str, tuple[bytes, float]] = {}
 
     def take(self, wait: float = 0.0) -> None:
         """Raises AudiostyleError naming the holder where there is one, and still is after `wait`.
 
-        wait: in seconds; for longer than EXPIRY whoever was lost is outlived.
+        wait: in seconds; longer than EXPIRY outlasts a holder whose machine was lost.
         """
         until = time.monotonic() + wait
-        told = False
+        warned = False
         while True:
             try:
                 patiently(self._take, self._patience, "lock")
@@ -67,26 +75,30 @@ class Lock:
             except HeldError as error:
                 if time.monotonic() >= until:
                     raise
-                if not told:
+                if not warned:
                     log.warning("%s; waiting for it", error)
-                told = True
-            time.sleep(random.uniform(0.5, 1.5) * _LOOK)  # noqa: S311, of two who wait one is first
+                warned = True
+            _pause()
 
     def _take(self) -> None:
-        found = self._found()
-        for shard, number in found.items():
+        newest = self._newest()
+        for shard, number in newest.items():
             if shard == self._shard or shard[1] != self._shard[1]:
                 self._refuse_if_held(shard, number)
-        number = found.get(self._shard, 0) + 1
-        self._number = number
-        if not self._store.put(self._key(self._shard, number), self._told(), absent=True):
+        number = newest.get(self._shard, 0) + 1
+        if number > _LAST:
+            raise AudiostyleError(
+                f"{self._store.uri}: has a lock of the last number; delete its files lock-*.json"
+            )
+        self.number = number
+        if not self._store.put(self._key(self._shard, number), self._content(), absent=True):
             raise HeldError(f"{self._store.uri}: another call took the lock just now")
         # Whoever looked before that one was there sees it now, and so one of two withdraws.
-        found = self._found()
+        newest = self._newest()
         try:
-            for shard, newest in found.items():
-                if shard[1] != self._shard[1] or (shard == self._shard and newest > number):
-                    self._refuse_if_held(shard, newest)
+            for shard, last in newest.items():
+                if shard[1] != self._shard[1] or (shard == self._shard and last > number):
+                    self._refuse_if_held(shard, last)
         except AudiostyleError:
             self._store.delete(self._key(self._shard, number))
             raise
@@ -94,18 +106,23 @@ class Lock:
             self._store.delete(old)
 
     def check(self) -> None:
-        """Raise AudiostyleError where someone else has taken over."""
+        """Raise AudiostyleError where another call has taken over, as far as is known."""
         if self._lost:
             raise AudiostyleError(self._lost)
-        # A machine that slept, or an outage: has someone taken over meanwhile?
-        if time.monotonic() - self._heard > EXPIRY / 2:
-            patiently(self._beat, self._patience, "lock")
-            self.check()
+        # A machine that slept, or an outage: another may have taken over meanwhile.
+        if time.monotonic() - self._renewed_at > EXPIRY / 2:
+            self.confirm()
+
+    def confirm(self) -> None:
+        """Ask the store, and raise AudiostyleError where another call has taken over."""
+        patiently(self._renew, self._patience, "lock")
+        if self._lost:
+            raise AudiostyleError(self._lost)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Say every few seconds that this process lives; give the lock back at the end."""
-        thread = threading.Thread(target=self._live, name="lock", daemon=True)
+    def held(self) -> Iterator[None]:
+        """Renew the lock every few seconds; give it back at the end."""
+        thread = threading.Thread(target=self._keep_renewing, name="lock", daemon=True)
         thread.start()
         try:
             yield
@@ -117,77 +134,136 @@ class Lock:
 
     def _release(self) -> None:
         try:
-            self._store.put(self._key(self._shard, self._number), self._told(released=True))
+            self._store.put(self._key(self._shard, self.number), self._content(released=True))
         except (AudiostyleError, OSError) as error:
             log.warning("lock: not given back, it expires in %.0f s: %s", EXPIRY, error)
 
-    def _live(self) -> None:
+    def _keep_renewing(self) -> None:
         while not self._stop.wait(BEAT):
             try:
-                self._beat()
+                self._renew()
             except (AudiostyleError, OSError) as error:
                 if not passes(error):
                     self._lost = str(error)
                     return
 
-    def _beat(self) -> None:
+    def _renew(self) -> None:
         with self._writing:
-            newest = self._found().get(self._shard, 0)
-            if newest > self._number:
+            if self._lost:
+                return
+            if self._newest().get(self._shard, 0) > self.number:
                 self._lost = (
-                    f"{self._store.uri}: another call took over, as this one was not heard of for"
-                    f" {EXPIRY:.0f} s"
+                    f"{self._store.uri}: another call took over, as this one did not renew its"
+                    f" lock for {EXPIRY:.0f} s"
                 )
                 return
-            self._store.put(self._key(self._shard, self._number), self._told())
-            self._heard = time.monotonic()
+            self._store.put(self._key(self._shard, self.number), self._content())
+            self._renewed_at = time.monotonic()
 
-    def _found(self) -> dict[tuple[int, int], int]:
+    def _newest(self) -> dict[tuple[int, int], int]:
         """The newest number of each shard."""
         newest: dict[tuple[int, int], int] = {}
-        for entry in self._store.list("lock-"):
-            if match := _NAME.fullmatch(entry.key):
-                shard = int(match[1]), int(match[2])
-                newest[shard] = max(newest.get(shard, 0), int(match[3]))
+        for _, shard, number in self._locks():
+            newest[shard] = max(newest.get(shard, 0), number)
         return newest
 
     def _older(self, number: int) -> list[str]:
-        keys = [entry.key for entry in self._store.list("lock-")]
-        return [
-            key
-            for key in keys
-            if (match := _NAME.fullmatch(key))
-            and (int(match[1]), int(match[2])) == self._shard
-            and int(match[3]) < number
-        ]
+        return [key for key, shard, n in self._locks() if shard == self._shard and n < number]
+
+    def _locks(self) -> list[tuple[str, tuple[int, int], int]]:
+        """Key, shard and number of all locks, of which only names in their own form count."""
+        locks = []
+        for entry in self._store.list("lock-"):
+            if match := _NAME.fullmatch(entry.key):
+                shard, number = (int(match[1]), int(match[2])), int(match[3])
+                if entry.key == self._key(shard, number) and shard[0] < shard[1]:
+                    locks.append((entry.key, shard, number))
+        return locks
 
     def _refuse_if_held(self, shard: tuple[int, int], number: int) -> None:
-        content = self._store.get(self._key(shard, number))
-        if content is None:
+        key = self._key(shard, number)
+        holder = self._holder(key)
+        if holder is None or self._gone(key, holder):
             return
-        try:
-            told: dict[str, Any] = json.loads(content)
-            gone = bool(told["released"]) or _dead(told) or time.time() - told["beat"] > EXPIRY
-            who = f"process {int(told['pid'])} on {told['host']!s:.80}"
-        except (ValueError, KeyError, TypeError):
-            return  # a part of a file: its writer died writing it
-        if not gone:
-            part = f" (shard {shard[0]}/{shard[1]})" if shard[1] > 1 else ""
-            raise HeldError(
-                f"{self._store.uri}: {who} is working on this output{part}; it was heard of"
-                f" {max(0.0, time.time() - told['beat']):.0f} s ago, and counts as gone after"
-                f" {EXPIRY:.0f} s"
-            )
+        part = f" (shard {shard[0]}/{shard[1]})" if shard[1] > 1 else ""
+        raise HeldError(
+            f"{self._store.uri}: process {int(holder['pid'])} on {holder['host']!s:.80} is working"
+            f" on this output{part}; it renewed its lock {_age(holder):.0f} s ago, and counts as"
+            f" gone after {EXPIRY:.0f} s"
+        )
 
-    def _told(self, *, released: bool = False) -> bytes:
-        return json.dumps({**self._me, "beat": time.time(), "released": released}).encode()
+    def _holder(self, key: str) -> dict[str, Any] | None:
+        """Who wrote a lock. None where it is gone, or only a part: its writer died writing it."""
+        content = self._store.get(key)
+        if content is None:
+            return None
+        try:
+            holder = json_value(content)
+            int(holder["pid"]), float(holder["beat"]), str(holder["host"]), holder["released"]
+        except (ValueError, KeyError, TypeError, OverflowError):
+            return None
+        before = self._seen.get(key)
+        if before is None or before[0] != content:
+            self._seen[key] = content, time.monotonic()
+        return dict(holder)
+
+    def _gone(self, key: str, holder: dict[str, Any]) -> bool:
+        if holder["released"] or _dead(holder):
+            return True
+        if _unchanged_for(self._seen[key]) > EXPIRY:
+            return True
+        if _on_this_machine(holder):
+            return _age(holder) > EXPIRY
+        behind = time.time() - float(holder["beat"])
+        if abs(behind) <= EXPIRY:
+            return False
+        # Either it is gone, or its clock or this one is wrong: a live holder renews its lock.
+        seconds = 1.5 * BEAT if behind > 0 else EXPIRY
+        log.warning(
+            "%s/%s: was renewed %.0f s %s, by the clock of %.80s; watched for %.0f s before it is"
+            " taken over",
+            *(self._store.uri, key, abs(behind), "ago" if behind > 0 else "in the future"),
+            *(str(holder["host"]), seconds),
+        )
+        return self._unchanged(key, seconds)
+
+    def _unchanged(self, key: str, seconds: float) -> bool:
+        """Watch a lock; whether it stays as it is for so many seconds."""
+        content = self._seen[key][0]
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(min(_LOOK, seconds / 10))
+            if self._holder(key) is None:
+                return True
+            if self._seen[key][0] != content:
+                return False
+        return True
+
+    def _content(self, *, released: bool = False) -> bytes:
+        beat = {"beat": time.time(), "uptime": time.monotonic(), "released": released}
+        return json.dumps({**self._me, **beat}).encode()
 
     @staticmethod
     def _key(shard: tuple[int, int], number: int) -> str:
         return f"lock-{shard[0]}-of-{shard[1]}-{number:09d}.json"
 
 
-def _here() -> dict[str, Any]:
+def _pause() -> None:
+    time.sleep(random.uniform(0.5, 1.5) * _LOOK)  # noqa: S311, of two who wait one is first
+
+
+def _unchanged_for(seen: tuple[bytes, float]) -> float:
+    return time.monotonic() - seen[1]
+
+
+def _age(holder: dict[str, Any]) -> float:
+    """Seconds since a lock was renewed; of this machine's by a clock that nobody sets."""
+    if _on_this_machine(holder) and isinstance(holder.get("uptime"), (int, float)):
+        return max(0.0, time.monotonic() - float(holder["uptime"]))
+    return max(0.0, time.time() - float(holder["beat"]))
+
+
+def _this_process() -> dict[str, Any]:
     """What tells processes apart that have the same number."""
     return {"host": socket.gethostname(), "place": _place(), "begun": _begun(os.getpid())}
 
@@ -211,7 +287,11 @@ def _begun(pid: int) -> str:
     return "" if fields[0] in "ZX" else fields[19]
 
 
-def _dead(told: dict[str, Any]) -> bool:
+def _on_this_machine(holder: dict[str, Any]) -> bool:
+    place = holder.get("place")
+    return bool(place) and (place, holder["host"]) == (_place(), socket.gethostname())
+
+
+def _dead(holder: dict[str, Any]) -> bool:
     """Whether a holder's process was on this machine and is there no more."""
-    same = told.get("place") and (told["place"], told["host"]) == (_place(), socket.gethostname())
-    return bool(same) and _begun(int(told["pid"])) != told.get("begun")
+    return _on_this_machine(holder) and _begun(int(holder["pid"])) != holder.get("begun")

@@ -10,8 +10,10 @@ from typing import Any
 
 from audiostyle.artifacts import digest_of, file_digest
 from audiostyle.config import Config
+from audiostyle.errors import AudiostyleError
+from audiostyle.recordings import is_object
 from audiostyle.store import Store
-from components.stylize.pairs import is_uri
+from audiostyle.untrusted import json_value
 from pipeline.bulk.items import Base, Item, Items
 from pipeline.bulk.ledger import Ledger, key_of
 
@@ -48,7 +50,7 @@ class Plan:
 
 
 def plan(items: Items, ledger: Ledger, base: Base, model: Model, path: Path) -> Plan:
-    """Find what is to do: what is missing, and what has other inputs, settings or model now.
+    """What is to do: what is missing, and what has other inputs, settings or model now.
 
     ledger: loaded. path: file for the items to do. Raises OSError for a file that cannot be read.
     """
@@ -58,13 +60,13 @@ def plan(items: Items, ledger: Ledger, base: Base, model: Model, path: Path) -> 
     with path.open("w", encoding="utf-8") as out, items.path.open(encoding="utf-8") as lines:
         for line in lines:
             item = Item(**json.loads(line))
-            known = ledger.done(item.id)
-            if known is not None:
+            done = ledger.done(item.id)
+            if done is not None:
                 inputs = {
-                    role: item.tags[role] if is_uri(place) else hashed(place)
+                    role: item.tags[role] if is_object(place) else hashed(place)
                     for role, place in item.places().items()
                 }
-                if known.key.hex() == item_key(item, base, model, inputs):
+                if done.key.hex() == item_key(item, base, model, inputs):
                     continue
             group = group_of(item, base)
             groups[group] = groups.get(group, 0) + 1
@@ -102,49 +104,64 @@ class Rates:
 
     def seconds(self, group: str) -> float | None:
         """Seconds an item, or None where nothing was measured."""
-        found = self._here.get(group)
-        return found["seconds"] / found["items"] if found else None
+        rate = self._here.get(group)
+        return rate["seconds"] / rate["items"] if rate else None
 
-    def measured(self, group: str, items: int, seconds: float, *, warm: bool) -> None:
+    def add(self, group: str, items: int, seconds: float, *, warm: bool) -> None:
         """Add a measurement. One of a process's first batch counts only as long as no other is."""
-        found = self._here.get(group)
-        if found is None or (warm and not found["warm"]):
-            found = self._here[group] = {"items": 0, "seconds": 0.0, "warm": warm}
-        elif found["warm"] and not warm:
+        rate = self._here.get(group)
+        if rate is None or (warm and not rate["warm"]):
+            rate = self._here[group] = {"items": 0, "seconds": 0.0, "warm": warm}
+        elif rate["warm"] and not warm:
             return
-        found["items"] += items
-        found["seconds"] = round(found["seconds"] + seconds, 3)
+        rate["items"] += items
+        rate["seconds"] = round(rate["seconds"] + seconds, 3)
 
     def save(self) -> None:
-        """Keep them beside the results."""
+        """Write them beside the results."""
         self._store.put(RATES, json.dumps(self._all, indent=1).encode())
 
     def expected(self, plan: Plan, processes: int) -> tuple[float, int]:
-        """Seconds for what is known, by so many processes; and of how many items nothing is."""
-        known, unknown = 0.0, 0
+        """Seconds by so many processes, of items measured before; and how many others there are."""
+        seconds, unknown = 0.0, 0
         for group, count in plan.groups.items():
             each = self.seconds(group)
             if each is None:
                 unknown += count
             else:
-                known += count * each / processes
-        return known, unknown
+                seconds += count * each / processes
+        return seconds, unknown
 
 
 def _read(store: Store) -> dict[str, Any]:
-    content = store.get(RATES)
+    """Rates by machine and group, without what is none: anybody may have written there."""
     try:
-        found = json.loads(content or b"{}")
-        for groups in found.values():
-            for measured in groups.values():
-                if not (measured["items"] > 0 <= measured["seconds"] and "warm" in measured):
-                    return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        rates = json_value(store.get(RATES) or b"{}")
+    except (AudiostyleError, OSError, ValueError):
         return {}  # of no use, and made anew
-    return dict(found)
+    if not isinstance(rates, dict):
+        return {}
+    return {
+        machine: {group: rate for group, rate in groups.items() if _is_rate(rate)}
+        for machine, groups in rates.items()
+        if isinstance(groups, dict)
+    }
 
 
-def told(plan: Plan, rates: Rates, processes: int, shards: int, price: float | None) -> str:
+def _is_rate(rate: object) -> bool:
+    if not isinstance(rate, dict):
+        return False
+    items, seconds = rate.get("items"), rate.get("seconds")
+    return (
+        isinstance(items, int)
+        and isinstance(seconds, (int, float))
+        and 0 < items < 1e12
+        and 0 <= seconds < 1e12
+        and isinstance(rate.get("warm"), bool)
+    )
+
+
+def described(plan: Plan, rates: Rates, processes: int, shards: int, price: float | None) -> str:
     """The plan for a person. price: of an hour of one machine, in whatever currency."""
     seconds, unknown = rates.expected(plan, processes)
     lines = [

@@ -10,34 +10,34 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.bulk.batches import Task
+from pipeline.bulk.batches import Batch
 
 # Seconds for a process to start: importing torch from a cold or a shared disk takes long.
 _START = 300.0
-_TAIL = 400  # characters of its last words that are told
+_TAIL = 400  # characters of its last line that an error repeats
 
 
 class Process:
     """One worker.
 
-    task, folder: what it was given, None while it has nothing to do, and where that is worked on.
-    soon: what it is to be given next, whose recordings it fetches meanwhile.
+    batch, folder: what it works on, None while it has nothing to do, and where.
+    soon: the batch after that, whose recordings it fetches meanwhile.
     """
 
     def __init__(self, number: int, folder: Path, threads: int) -> None:
         self.number = number
-        self.task: Task | None = None
+        self.batch: Batch | None = None
         self.folder = folder
-        self.soon: Task | None = None
+        self.soon: Batch | None = None
         self.since = time.monotonic()
         self.until = self.since + _START
         self.ready = False
-        self.heard_at = self.since
+        self.answered_at = self.since
         self.warm = False  # has worked: what is compiled and loaded at first use is
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / f"worker-{number}.log"
-        there, write = os.pipe()
-        self.answers, here = os.pipe()
+        requests, write = os.pipe()
+        self.answers, answers = os.pipe()
         os.set_blocking(self.answers, False)
         environment = {
             **os.environ,
@@ -52,48 +52,48 @@ class Process:
                         "-P",  # a folder that a job is started in is no place for its code
                         "-m",
                         "pipeline.bulk.worker",
-                        str(there),
-                        str(here),
+                        str(requests),
+                        str(answers),
                         str(threads),
                     ],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    pass_fds=(there, here),
+                    pass_fds=(requests, answers),
                     env=environment,
-                    # Ctrl-C is the caller's, who ends this process himself.
+                    # Ctrl-C is the caller's, which ends this process itself.
                     start_new_session=True,
                 )
         finally:
-            os.close(there)
-            os.close(here)
+            os.close(requests)
+            os.close(answers)
         self._requests = os.fdopen(write, "w", encoding="utf-8")
         self._held = b""
 
     @property
     def idle(self) -> bool:
         """Whether it waits for work."""
-        return self.ready and self.task is None
+        return self.ready and self.batch is None
 
-    def send(self, task: Task, folder: Path, request: dict[str, Any], limit: float) -> None:
-        """Give it a batch, to be done within so many seconds."""
+    def send(self, batch: Batch, folder: Path, request: dict[str, Any], limit: float) -> None:
+        """Send it a batch, to be done within so many seconds."""
         self._log.write_bytes(b"")
-        self.task, self.folder = task, folder
+        self.batch, self.folder = batch, folder
         self.since = time.monotonic()
         self.until = self.since + limit
-        with contextlib.suppress(BrokenPipeError):  # it died: its other pipe tells
+        with contextlib.suppress(BrokenPipeError):  # it died: its other pipe says so
             self._requests.write(json.dumps(request) + "\n")
             self._requests.flush()
 
-    def heard(self) -> dict[str, Any] | None:
+    def answer(self) -> dict[str, Any] | None:
         """Its answer, where a whole one is there. Raises EOFError when it is gone."""
         try:
-            found = os.read(self.answers, 1 << 20)
+            received = os.read(self.answers, 1 << 20)
         except BlockingIOError:
             return None
-        if not found:
+        if not received:
             raise EOFError
-        line, end, rest = (self._held + found).partition(b"\n")
+        line, end, rest = (self._held + received).partition(b"\n")
         if not end:
             self._held = line
             return None
@@ -109,19 +109,19 @@ class Process:
         with contextlib.suppress(BrokenPipeError):
             self._requests.close()
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """How it ended, in a line."""
         code = self._process.wait()
         try:
             lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
             lines = []
-        said = next((line for line in reversed(lines) if line.strip()), "")[-_TAIL:]
+        last = next((line for line in reversed(lines) if line.strip()), "")[-_TAIL:]
         how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
-        return f"its process {how}{f': {said}' if said else ''}"
+        return f"its process {how}{f': {last}' if last else ''}"
 
 
-def waiting(processes: list[Process], seconds: float) -> list[Process]:
+def answering(processes: list[Process], seconds: float) -> list[Process]:
     """Those that have said something, or ended, within so many seconds."""
     with selectors.DefaultSelector() as selector:
         for process in processes:

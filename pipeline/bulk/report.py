@@ -5,12 +5,11 @@ import shutil
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from audiostyle.errors import AudiostyleError
-from components.reconstruct.report.page import PAGE, Item, embedded_html, write_report
-from components.stylize.fetch import fetch
-from components.stylize.pairs import is_uri
-from pipeline.bulk.items import Base, Items
+from audiostyle.recordings import Recordings
+from pipeline.bulk.items import Base, Item, Items
 from pipeline.bulk.ledger import Ledger
 from pipeline.bulk.plan import Model
 
@@ -30,62 +29,54 @@ def write(
 ) -> Page | None:
     """Write `report.html` of the first `most` items of the manifest.
 
-    A page of thousands would be of no use; `results.jsonl` has them all. None where the page
-    cannot be made, which is logged: the results are there either way.
+    A page of thousands would be of no use; `results.jsonl` has them all. scratch: folder in which
+    the page is made, before its files are put beside the results. None where the page cannot be
+    made, which is logged: the results are there either way.
     """
+    from components.reconstruct.report.page import PAGE, embedded_html, write_report
+
     chosen = list(islice(items, most))
     rows = ledger.latest({item.id for item in chosen})
-    folder = ledger.folder or scratch / "report"
-    local = ledger.folder is not None
-    shown = []
-    names: list[str] = []
+    done = [item for item in chosen if rows.get(item.id, {}).get("status") == "done"]
+    folder = scratch / "report"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     try:
-        for number, item in enumerate(chosen):
-            row = rows.get(item.id)
-            if row is None or row["status"] != "done":
-                continue
-            places = {**item.places(), "result": f"{ledger.store.uri}/{row['output']}"}
-            if local:
-                places["result"] = str(folder / row["output"])
-            paths = {}
-            for role, place in places.items():
-                paths[role] = Path(place)
-                if is_uri(place):
-                    # Beside the page it is linked, and so heard where the page is put in the end.
-                    inside = role == "result"
-                    paths[role] = (
-                        folder / row["output"] if inside else _named(scratch, number, place)
-                    )
-                    paths[role].parent.mkdir(parents=True, exist_ok=True)
-                    fetch(place, paths[role])
-                    names += [row["output"]] if inside else []
-            shown.append(
-                Item(item.id, paths, row["measures"], row["losses"], row["settings"]["stylize"])
+        with Recordings(scratch / "shown") as recordings:
+            shown = [_shown(item, rows[item.id], ledger, recordings, folder) for item in done]
+            write_report(
+                folder,
+                shown,
+                None,
+                title=base.reconstruct.title,
+                subtitle=f"The first {len(shown)} of {items.count}" * (items.count > len(shown)),
+                model={"name": model.name, "digest": model.digest},
             )
-        subtitle = f"The first {len(shown)} of {items.count}" if items.count > len(shown) else ""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_report(
-            folder,
-            shown,
-            None,
-            title=base.reconstruct.title,
-            subtitle=subtitle,
-            model={"name": model.name, "digest": model.digest},
-        )
-        embedded = embedded_html(folder)
-        if not local:
-            for path in sorted(folder.rglob("*")):
-                key = path.relative_to(folder).as_posix()
-                if path.is_file() and key not in names:
-                    ledger.store.put_file(key, path)
+        outputs = {rows[item.id]["output"] for item in done}
+        for path in sorted(folder.rglob("*")):
+            key = path.relative_to(folder).as_posix()
+            if path.is_file() and key not in outputs:
+                ledger.store.put_file(key, path)
+        return Page(f"{ledger.folder or ledger.store.uri}/{PAGE}", embedded_html(folder))
     except (AudiostyleError, OSError) as error:
         log.warning("report: not made: %s", error)
         return None
     finally:
-        shutil.rmtree(scratch / "report", ignore_errors=True)
-        shutil.rmtree(scratch / "shown", ignore_errors=True)
-    return Page(str(folder / PAGE) if local else f"{ledger.store.uri}/{PAGE}", embedded)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _named(scratch: Path, number: int, uri: str) -> Path:
-    return scratch / "shown" / str(number) / uri.rpartition("/")[2]
+def _shown(
+    item: Item, row: dict[str, Any], ledger: Ledger, recordings: Recordings, folder: Path
+) -> Any:
+    """An item of the page. Its result lies beside the page, and so is linked and not copied."""
+    from components.reconstruct.report.page import Item as Shown
+
+    places = item.places()
+    paths = {role: recordings.local([place])[place][0] for role, place in places.items()}
+    paths["result"] = folder / row["output"]
+    with ledger.store.open(row["output"]) as stream, paths["result"].open("wb") as file:
+        for chunk in stream.chunks:
+            file.write(chunk)
+    measures = {name: value for name, value in row.get("measures", {}).items() if value is not None}
+    settings = row.get("settings", {}).get("stylize", {})
+    return Shown(item.id, paths, measures, row.get("losses", {}), settings)

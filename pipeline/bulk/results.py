@@ -1,4 +1,4 @@
-"""What becomes of items: their outputs and rows in place, or the reason why there are none."""
+"""Results of items: outputs and rows are put into place, or the reason why there are none."""
 
 import logging
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from typing import Any
 from audiostyle.errors import AudiostyleError
 from audiostyle.progress import bar
 from audiostyle.retry import patiently
-from pipeline.bulk.batches import Task
+from pipeline.bulk.batches import Batch
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.items import Base, Item
 from pipeline.bulk.ledger import Ledger, now
@@ -28,8 +28,8 @@ class StoppedError(AudiostyleError):
 
 
 @dataclass
-class Outcome:
-    """How a call ended. failed: ids that were set aside, with the reason; the first thousand.
+class Counts:
+    """What a call has done. failed: ids that were set aside, with the reason; the first thousand.
 
     seconds: of each stage, and `all` that the processes had, from when they were ready to their
     last answer.
@@ -40,45 +40,47 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def spent(self, what: str, seconds: float) -> None:
-        """Add to what was spent."""
-        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Add to the time of a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
 class Results:
-    """Puts down what comes of a plan's items, and counts."""
+    """Writes the results of a plan's items, and counts them."""
 
     def __init__(
         self, plan: Plan, ledger: Ledger, base: Base, model: Model, config: BulkConfig
     ) -> None:
-        self.outcome = Outcome()
+        self.counts = Counts()
         self._ledger, self._base, self._model, self._config = ledger, base, model, config
         self._bar = bar(None, "stylize", plan.total)
         self._bar.update(plan.done)
 
-    def place(self, task: Task, folder: Path, made: list[dict[str, Any]], seconds: float) -> None:
+    def place(
+        self, batch: Batch, folder: Path, answers: list[dict[str, Any]], seconds: float
+    ) -> None:
         """Put a batch's outputs, in `folder`, into place, and then their rows.
 
-        made: what the process told of each item; one whose error is not empty is set aside.
-        seconds: that the batch took. Raises AudiostyleError where storage fails for too long.
+        answers: of the process, for each item; one whose error is not empty is set aside. seconds:
+        that the batch took. Raises AudiostyleError where storage fails for too long.
         """
-        items = {item.id: item for item in task.items}
-        good = [told for told in made if not told["error"]]
-        self._put({told["output"]: folder / told["output"] for told in good})
-        attempts = task.attempts + 1
-        each = round(seconds / len(made), 3)
-        self._append([self._done(items[told["id"]], told, attempts, each) for told in good])
-        self.outcome.done += len(good)
-        for told in made:
-            if told["error"]:
-                self.set_aside(items[told["id"]], told["error"], attempts)
+        items = {item.id: item for item in batch.items}
+        good = [answer for answer in answers if not answer["error"]]
+        self._put({answer["output"]: folder / answer["output"] for answer in good})
+        attempts = batch.attempts + 1
+        each = round(seconds / len(answers), 3)
+        self._append([self._done(items[answer["id"]], answer, attempts, each) for answer in good])
+        self.counts.done += len(good)
+        for answer in answers:
+            if answer["error"]:
+                self.set_aside(items[answer["id"]], answer["error"], attempts)
 
     def set_aside(self, item: Item, reason: str, attempts: int) -> None:
         """Note that an item failed. Raises StoppedError where the job is to end then."""
         self._append([self._row(item, attempts, status="failed", error=reason)])
-        self.outcome.set_aside += 1
-        if len(self.outcome.failed) < 1000:
-            self.outcome.failed[item.id] = reason
+        self.counts.set_aside += 1
+        if len(self.counts.failed) < 1000:
+            self.counts.failed[item.id] = reason
         log.warning("%s: set aside: %s", item.id, reason)
         if self._config.on_error == "stop":
             raise StoppedError(f"{item.id}: {reason}")
@@ -102,19 +104,19 @@ class Results:
             self._bar.update(len(rows))
 
     def _done(
-        self, item: Item, told: dict[str, Any], attempts: int, seconds: float
+        self, item: Item, answer: dict[str, Any], attempts: int, seconds: float
     ) -> dict[str, Any]:
-        inputs = {role: file.get("tag", file["sha256"]) for role, file in told["inputs"].items()}
+        inputs = {role: file.get("tag", file["sha256"]) for role, file in answer["inputs"].items()}
         row = self._row(
             item,
             attempts,
             seconds=seconds,
             key=item_key(item, self._base, self._model, inputs),
-            **{name: told[name] for name in ("output", "bytes", "sha256", "measures", "losses")},
+            **{name: answer[name] for name in ("output", "bytes", "sha256", "measures", "losses")},
         )
-        for role, file in told["inputs"].items():
+        for role, file in answer["inputs"].items():
             row["inputs"][role] |= file
-        row["settings"]["stylize"] = told["settings"]
+        row["settings"]["stylize"] = answer["settings"]
         return row
 
     def _row(self, item: Item, attempts: int, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.bulk.job import FOR_A_LOST_POD, Done, Job
+from pipeline.bulk.job import FOR_A_LOST_POD, Job, Summary
 from pipeline.bulk.job import join as join_shards
 from pipeline.bulk.job import work as work_on
 
@@ -20,8 +20,8 @@ log_lines = logging.getLogger(__name__)
 
 # Settings of stylize, of reconstruct, and of how a job is done.
 Configs = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
-# Items whose reasons are told in a task's lines.
-_TOLD = 20
+# Items whose reasons a task logs.
+_LOGGED = 20
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,24 @@ def shard(
     """
     job = Job.parse(manifest, out, part, *configs)
     with _ended_gently(), _folder(work) as workspace:
-        done = work_on(job, lambda _: (Path(model[0]), model[1]), workspace, FOR_A_LOST_POD)
-    _tell(done)
-    return done.figures()
+        summary = work_on(job, lambda _: (Path(model[0]), model[1]), workspace, FOR_A_LOST_POD)
+    _log_summary(summary)
+    return summary.figures()
 
 
 def join(manifest: str, out: str, configs: Configs, model: tuple[str, str]) -> Joined:
     """Join what the shards have done; works on no item."""
     job = Job.parse(manifest, out, (0, 1), *configs)
     with _ended_gently(), _folder("") as workspace:
-        done = join_shards(job, lambda _: (Path(model[0]), model[1]), workspace, FOR_A_LOST_POD)
-    _tell(done)
-    figures = {"items": done.items, "done": done.before, "set aside": done.outcome.set_aside}
-    page = done.page.embedded if done.page else f"<p>{html.escape(_told(figures))}</p>"
-    return Joined(figures, done.results, page)
+        summary = join_shards(job, lambda _: (Path(model[0]), model[1]), workspace, FOR_A_LOST_POD)
+    _log_summary(summary)
+    figures = {
+        "items": summary.items,
+        "done": summary.before,
+        "set aside": summary.counts.set_aside,
+    }
+    page = summary.page.embedded if summary.page else f"<p>{html.escape(_line(figures))}</p>"
+    return Joined(figures, summary.results, page)
 
 
 def log(metrics: Any, figures: dict[str, int]) -> None:
@@ -70,14 +74,14 @@ def log(metrics: Any, figures: dict[str, int]) -> None:
     Path(metrics.path).write_text(json.dumps(metrics.metadata), encoding="utf-8")
 
 
-def _tell(done: Done) -> None:
-    log_lines.info("%s", _told(done.figures()))
-    log_lines.info("%s", done.results)
-    for id, reason in list(done.outcome.failed.items())[:_TOLD]:
+def _log_summary(summary: Summary) -> None:
+    log_lines.info("%s", _line(summary.figures()))
+    log_lines.info("%s", summary.results)
+    for id, reason in list(summary.counts.failed.items())[:_LOGGED]:
         log_lines.warning("%s: %s", id, reason)
 
 
-def _told(figures: dict[str, int]) -> str:
+def _line(figures: dict[str, int]) -> str:
     return ", ".join(f"{name} {value}" for name, value in figures.items())
 
 

@@ -1,4 +1,4 @@
-"""The process that does the work: batches in, by one pipe; what became of them out, by another.
+"""The process that does the work: batches in by one pipe, results out by another.
 
 A process of its own can be killed when a recording hangs or crashes a decoder, and each core has
 one. JSON lines both ways; what it prints goes to a log.
@@ -12,23 +12,16 @@ import shutil
 import sys
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Collection
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
 from audiostyle import artifacts
 from audiostyle.errors import AudioError, AudiostyleError
+from audiostyle.recordings import Recordings
 from audiostyle.retry import passes
-from audiostyle.store import Store, StoreUnavailableError, open_store
-from audiostyle.uris import split_s3
-from components.stylize.pairs import is_uri
 
 # Bytes of recordings from buckets that stay on this machine for later batches.
-_FETCHED = 1 << 30
-# Recordings fetched at a time.
-_FETCHING = 8
+_CACHE = 1 << 30
 
 
 def main(arguments: list[str]) -> None:
@@ -38,9 +31,9 @@ def main(arguments: list[str]) -> None:
     answers = os.fdopen(write, "w", encoding="utf-8")
     batches = _listen(read)
     worker = Worker(threads)
-    _say(answers, {"ready": True})
+    _send(answers, {"ready": True})
     while True:
-        _say(answers, worker.answer(batches.get()))
+        _send(answers, worker.answer(batches.get()))
 
 
 def _listen(read: int) -> "queue.Queue[dict[str, Any]]":
@@ -57,8 +50,8 @@ def _listen(read: int) -> "queue.Queue[dict[str, Any]]":
     return batches
 
 
-def _say(answers: TextIO, told: dict[str, Any]) -> None:
-    answers.write(json.dumps(told) + "\n")
+def _send(answers: TextIO, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer) + "\n")
     answers.flush()
 
 
@@ -77,7 +70,7 @@ class Worker:
         self._recordings: Recordings | None = None
 
     def answer(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """What became of a batch: a row an item, or the error that all of it failed with."""
+        """The results of a batch, a row an item, or the error that all of it failed with."""
         try:
             return self._work(batch)
         except (AudiostyleError, OSError) as error:
@@ -102,17 +95,17 @@ class Worker:
         folder = Path(batch["folder"])
         folder.mkdir(parents=True, exist_ok=True)
         if self._recordings is None:
-            self._recordings = Recordings(Path(batch["recordings"]))
+            self._recordings = Recordings(Path(batch["recordings"]), _CACHE)
         if self._session is None or self._session.classifier != batch["classifier"]:
             self._session = Session(batch["classifier"])
         pairs, tags = [], {}
         places = {place for item in batch["items"] for place in item["places"].values()}
-        here = self._recordings.here(places, batch["soon"])
+        files = self._recordings.local(places, batch["soon"])
         for item in batch["items"]:
-            local = {role: here[place] for role, place in item["places"].items()}
+            local = {role: files[place] for role, place in item["places"].items()}
             tags[item["id"]] = {role: tag for role, (_, tag) in local.items()}
             pairs.append(Pair(item["id"], **{role: path for role, (path, _) in local.items()}))
-        names = {str(path): place for place, (path, _) in here.items()}
+        names = {str(path): place for place, (path, _) in files.items()}
         begun = time.perf_counter()
         try:
             stylize(
@@ -121,7 +114,7 @@ class Worker:
                 folder / "stylized",
                 StylizeConfig.parse(batch["stylize"], "stylize"),
                 batch["model"],
-                batch["kept"],
+                batch["checkpoint"],
                 session=self._session,
             )
         except AudioError as error:
@@ -135,17 +128,17 @@ class Worker:
 
 
 def _rows(folder: Path, tags: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
-    # Made by this process just now: what it wrote need not be hashed again to be believed.
+    # This process wrote them just now: they need not be hashed again to be trusted.
     hashes = {
         part: artifacts.Manifest.parse(
             json.loads((folder / part / artifacts.MANIFEST).read_text(encoding="utf-8")), folder
         ).files
         for part in ("stylized", "audio")
     }
-    made = {row["id"]: row for row in artifacts.read_table(folder / "audio" / "items.jsonl")}
+    outputs = {row["id"]: row for row in artifacts.read_table(folder / "audio" / "items.jsonl")}
     rows = []
     for item in artifacts.read_table(folder / "stylized" / "items.jsonl"):
-        output = made[item["id"]]
+        output = outputs[item["id"]]
         figures = {k: v for k, v in output.items() if k not in ("id", "file", "sources")}
         rows.append(
             {
@@ -170,73 +163,6 @@ def _rows(folder: Path, tags: dict[str, dict[str, str]]) -> list[dict[str, Any]]
             }
         )
     return rows
-
-
-class Recordings:
-    """Recordings on this machine: those from buckets are fetched once, while there is room."""
-
-    def __init__(self, folder: Path, most: int = _FETCHED) -> None:
-        self._folder = folder
-        self._most = most
-        # Files and tags by URI, there or on their way, the last used last.
-        self._files: OrderedDict[str, Future[tuple[Path, str]]] = OrderedDict()
-        self._stores: dict[str, Store] = {}
-        self._number = 0
-        self._pool = ThreadPoolExecutor(_FETCHING)
-
-    def here(self, places: Collection[str], soon: Collection[str]) -> dict[str, tuple[Path, str]]:
-        """The file of each path or URI, and the object's tag; raises the store's errors.
-
-        soon: what is asked for next, which is fetched meanwhile. Should that fail, it is tried
-        again when it is asked for.
-        """
-        wanted = list(filter(is_uri, places))
-        coming = list(filter(is_uri, soon))
-        self._make_room({*wanted, *coming})
-        for uri in (*wanted, *coming):
-            self._begin(uri)
-        return {p: self._files[p].result() if is_uri(p) else (Path(p), "") for p in places}
-
-    def _begin(self, uri: str) -> None:
-        file = self._files.get(uri)
-        if file is None or _failed(file):
-            bucket, _ = split_s3(uri)
-            if bucket not in self._stores:
-                self._stores[bucket] = open_store(f"s3://{bucket}")
-            # A folder each: objects of one name from several places keep that name.
-            self._number += 1
-            self._files[uri] = self._pool.submit(self._fetched, uri, self._number)
-        self._files.move_to_end(uri)
-
-    def _make_room(self, needed: set[str]) -> None:
-        """Remove what was used longest ago beyond the most that is kept, but nothing needed."""
-        there = {u: f.result()[0] for u, f in self._files.items() if f.done() and not _failed(f)}
-        sizes = {uri: path.stat().st_size for uri, path in there.items()}
-        size = sum(sizes.values())
-        for uri, path in there.items():
-            if size > self._most and uri not in needed:
-                del self._files[uri]
-                size -= sizes[uri]
-                shutil.rmtree(path.parent)
-
-    def _fetched(self, uri: str, number: int) -> tuple[Path, str]:
-        bucket, key = split_s3(uri)
-        target = self._folder / str(number) / (key.rpartition("/")[2] or "recording")
-        target.parent.mkdir(parents=True)
-        try:
-            with self._stores[bucket].open(key) as stream, target.open("wb") as file:
-                for chunk in stream.chunks:
-                    file.write(chunk)
-            if target.stat().st_size != stream.total:
-                raise StoreUnavailableError(f"{uri}: ended before all of it was there")
-        except BaseException:
-            shutil.rmtree(target.parent, ignore_errors=True)
-            raise
-        return target, stream.tag
-
-
-def _failed(file: "Future[Any]") -> bool:
-    return file.done() and file.exception() is not None
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from typing import Any
 from kfp import compiler
 
 from audiostyle.errors import InputError
+from audiostyle.manifest import is_manifest
 from audiostyle.uris import object_name, require_no_secret, require_remote, scheme_of
 from components.preprocess.datasets import registry
 from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
 from pipeline import images
 from pipeline.bulk.config import BulkConfig
-from pipeline.bulk.formats import FORMATS
 from pipeline.definitions import bulk_stylization, end_to_end, stylization, training
 from pipeline.settings import Settings
 
@@ -172,7 +172,7 @@ def bulk_submission(
     work: str = "",
 ) -> Submission:
     """A bulk job. how: fields of BulkConfig. Raises InputError naming the argument."""
-    if manifest.rpartition(".")[2].lower() not in FORMATS:
+    if not is_manifest(manifest):
         raise InputError(f"manifest: must end in .csv, .jsonl, .yaml or .yml (got {manifest!r})")
     for task in ("bulk", "join"):
         _object_or_volume(chosen, "manifest", manifest, task, "s3://bucket/NAME.csv")

@@ -16,8 +16,8 @@ from pipeline.commands.options import with_options
 _HELP = {
     "on_error": "After an item was set aside: go on with the others, or stop.",
     "retries": "More attempts for an item that failed.",
-    "time_limit": "Seconds for an item before it is ended.",
-    "patience": "Seconds for which storage that fails is waited for.",
+    "time_limit": "Seconds after which an item is stopped.",
+    "patience": "Seconds to keep retrying while storage is unavailable.",
     "workers": "Processes. [default: one a core; one for a GPU]",
     "report": "Items on the report page.",
 }
@@ -38,8 +38,8 @@ def how(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a bulk job; `Request` takes them."""
-    made = [
+    """The options of a bulk job; `BulkRequest` takes them."""
+    group = [
         click.option(
             "--manifest", metavar="FILE", help="CSV, JSON lines or YAML: id,content,style."
         ),
@@ -51,12 +51,12 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--shard", metavar="I/N", default="0/1", help="Do every N-th item from I on."),
         *HOW,
     ]
-    return with_options(made)(function)
+    return with_options(group)(function)
 
 
 @dataclass(frozen=True)
-class Request:
-    """What was asked for on the command line."""
+class BulkRequest:
+    """A bulk job as the command line describes it."""
 
     manifest: str | None
     contents: str | None
@@ -68,32 +68,32 @@ class Request:
     how: dict[str, Any]
 
     @classmethod
-    def taken(cls, given: dict[str, Any]) -> "Request":
+    def take(cls, given: dict[str, Any]) -> "BulkRequest":
         """Take its options out of a command's."""
         names = [name for name in cls.__dataclass_fields__ if name != "how"]
         return cls(**{name: given.pop(name) for name in names}, how=how(given))
 
     @property
-    def many(self) -> bool:
-        """Whether a bulk job is asked for, wholly."""
+    def is_complete(self) -> bool:
+        """Whether a bulk job is described, and all that it needs."""
         sources = bool(self.manifest) + bool(self.contents and self.styles)
         return sources == 1 and bool(self.contents) == bool(self.styles) and bool(self.out)
 
     @property
-    def nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether no option of a bulk job was given."""
-        return self == Request(None, None, None, None, False, None, "0/1", {})
+        return self == BulkRequest(None, None, None, None, False, None, "0/1", {})
 
 
-def bulk(request: Request, stylize: Any, reconstruct: Any, find: Any, workspace: Path) -> None:
+def bulk(request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, workspace: Path) -> None:
     """Do a job, or print its plan; exits with 1 where items were set aside.
 
-    stylize, reconstruct: settings. find: puts a classifier into a folder, if it is not in one;
-    returns where it is and what it is called.
+    stylize, reconstruct: settings. find: puts a classifier into a folder, if it is in none;
+    returns its folder and name.
     """
     from pipeline.bulk.config import BulkConfig
     from pipeline.bulk.items import Base
-    from pipeline.bulk.job import Job, foretold, work
+    from pipeline.bulk.job import Job, foresee, work
 
     job = Job(
         str(request.out),
@@ -105,25 +105,25 @@ def bulk(request: Request, stylize: Any, reconstruct: Any, find: Any, workspace:
         _shard(request.shard),
     )
     if request.dry_run:
-        say_lines(foretold(job, find, request.price_per_hour))
+        say_lines(foresee(job, find, request.price_per_hour))
         return
-    done = work(job, find, workspace)
-    if not done.items:
+    summary = work(job, find, workspace)
+    if not summary.items:
         raise InputError(f"shard: {request.shard} has no item")
-    outcome = done.outcome
+    counts = summary.counts
     say(
-        f"Items     {done.items}: {done.before} done before, {outcome.done} done now,"
-        f" {outcome.set_aside} set aside"
+        f"Items     {summary.items}: {summary.before} done before, {counts.done} done now,"
+        f" {counts.set_aside} set aside"
     )
-    spent = outcome.seconds
-    if len(spent) > 1:
-        stages = ", ".join(f"{name} {spent[name]:.1f} s" for name in spent if name != "all")
-        say(f"Time      {stages}; processes had {spent['all']:.1f} s")
-    say(f"Results   {done.results}")
-    if done.page:
-        say(f"Report    {done.page.address}")
-    if outcome.set_aside:
-        for id, reason in list(outcome.failed.items())[:20]:
+    seconds = counts.seconds
+    if len(seconds) > 1:
+        stages = ", ".join(f"{name} {seconds[name]:.1f} s" for name in seconds if name != "all")
+        say(f"Time      {stages}; processes had {seconds['all']:.1f} s")
+    say(f"Results   {summary.results}")
+    if summary.page:
+        say(f"Report    {summary.page.address}")
+    if counts.set_aside:
+        for id, reason in list(counts.failed.items())[:20]:
             say(f"{id}: {reason}", error=True)
         sys.exit(1)
 

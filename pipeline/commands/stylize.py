@@ -1,28 +1,26 @@
 """`audiostyle stylize`: one pair of recordings, or all of a manifest."""
 
-import contextlib
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from audiostyle.command import Command
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.terminal import say
 from components.stylize.config import StylizeConfig
-from pipeline.commands.bulk import Request, bulk
+from pipeline.commands.bulk import BulkRequest, bulk
 from pipeline.commands.bulk import options as bulk_options
 from pipeline.commands.options import TRACKING, WORKSPACE, overridden, registry_uri, setting_options
 
+if TYPE_CHECKING:  # it imports what the smallest installation lacks
+    from components.reconstruct.config import ReconstructConfig
+
 
 @click.command(cls=Command)
-@click.argument("content", required=False, type=click.Path(path_type=Path))
-@click.argument("style", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File to write, .wav or .flac."
-)
+@click.argument("content", required=False)
+@click.argument("style", required=False)
+@click.option("-o", "--output", metavar="FILE", help="Result, .wav or .flac; a file or s3://.")
 @bulk_options
 @setting_options(StylizeConfig, "method", "init", "style_weight", "iterations", "optimizer", "seed")
 @click.option(
@@ -32,9 +30,9 @@ from pipeline.commands.options import TRACKING, WORKSPACE, overridden, registry_
 @WORKSPACE
 @TRACKING
 def stylize(
-    content: Path | None,
-    style: Path | None,
-    output: Path | None,
+    content: str | None,
+    style: str | None,
+    output: str | None,
     model: str,
     config: Path | None,
     workspace: Path,
@@ -43,64 +41,70 @@ def stylize(
 ) -> None:
     """Give CONTENT the style of STYLE, or do so for every row of a manifest.
 
+    Recordings are files or s3:// addresses.
+
+    A file at -o is replaced, and in --out those that have the name of an output: ID.wav (or
+    ID.flac), results.jsonl, report.html and the report's other files. A recording that goes in is
+    never replaced: where an output would have its place, nothing is done (exit code 2).
+
     The same command goes on where an interrupted one was. Exits with 1 where items of a manifest
     were set aside.
     """
-    from audiostyle import artifacts, audio
-    from components.reconstruct.reconstruct import publish, reconstruct
-    from components.stylize.pairs import Pair
-    from components.stylize.stylize import stylize as run_stage
-    from pipeline import settings
+    request = BulkRequest.take(given)
 
-    request = Request.taken(given)
+    def find(folder: Path) -> tuple[Path, str]:
+        return _model(model, workspace, tracking_uri, folder)
+
     if content is None or style is None or output is None:
-        if content or style or output or not request.many:
+        if content or style or output or not request.is_complete:
             raise click.UsageError(
                 "give CONTENT STYLE -o OUT.wav, or --manifest FILE (or --contents GLOB --styles"
                 " GLOB) --out URI"
             )
-        chosen = settings.load(config)
-        bulk(
-            request,
-            overridden(chosen.stylize, given),
-            chosen.reconstruct,
-            lambda folder: _model(model, registry_uri(workspace, tracking_uri), folder),
-            workspace,
-        )
+        stylize_config, reconstruct_config = _settings(config, given)
+        bulk(request, stylize_config, reconstruct_config, find, workspace)
         return
-    if not request.nothing:
+    if not request.is_empty:
         raise click.UsageError("CONTENT STYLE -o OUT.wav takes no option of a manifest's")
-    chosen = settings.load(config)
-    audio.check_writable(output, chosen.reconstruct.subtype)
-    pairs = [Pair("result", content, style)]
-    style_settings = overridden(chosen.stylize, given)
-    key = artifacts.digest_of([str(x) for x in (content, style, output)])
-    # Kept until the results are where they belong, so that no step that stops costs the others.
-    unfinished = workspace / "unfinished" / key[:16]
-    with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary:
-        folder = Path(temporary)
-        classifier, name = _model(model, registry_uri(workspace, tracking_uri), folder)
-        stylized = folder / "stylized"
-        errors = run_stage(pairs, classifier, stylized, style_settings, name, unfinished, keep=True)
-        form = output.suffix[1:].lower()
-        made = chosen.reconstruct.model_copy(update={"format": form})
-        reconstruct(stylized, folder / "audio", made, report=False)
-        publish(folder / "audio", output.parent, {f"result.{form}": output.name})
-    shutil.rmtree(unfinished, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others' work, or a workspace in use
-        unfinished.parent.rmdir()
-        workspace.rmdir()
-    say(output)
+    from pipeline.one_pair import Request, stylize_pair
+
+    pair = Request.parse(content, style, output)
+    pair.check()
+    stylize_config, reconstruct_config = _settings(config, given)
+    errors = stylize_pair(pair, find, stylize_config, reconstruct_config, workspace)
+    say(pair.output)
     if errors:
         raise AudiostyleError("; ".join(errors))
 
 
-def _model(reference: str, tracking_uri: str, folder: Path) -> tuple[Path, str]:
+def _settings(
+    config: Path | None, given: dict[str, str | None]
+) -> tuple[StylizeConfig, "ReconstructConfig"]:
+    """Settings of both stages. Without a file, what other stages need is not imported."""
+    if config is None:
+        from components.reconstruct.config import ReconstructConfig
+
+        return overridden(StylizeConfig(), given), ReconstructConfig()
+    from pipeline import settings
+
+    chosen = settings.load(config)
+    return overridden(chosen.stylize, given), chosen.reconstruct
+
+
+def _model(
+    reference: str, workspace: Path, tracking_uri: str | None, folder: Path
+) -> tuple[Path, str]:
     """Folder and name of a classifier: a folder as it is, anything else from the registry."""
     if Path(reference).is_dir():
         return Path(reference), Path(reference).name
+    address = registry_uri(workspace, tracking_uri)
+    if not tracking_uri and not (workspace / "mlflow.db").exists():
+        raise InputError(
+            f"model: {reference}: the workspace {workspace} has no models yet; `audiostyle run` or"
+            " `audiostyle train` makes one, or give --model FOLDER"
+        )
     from audiostyle.registry import Registry
 
-    registry = Registry(tracking_uri)
-    found = registry.find(reference)
-    return registry.download(found, folder / "model"), found.uri
+    registry = Registry(address)
+    version = registry.find(reference)
+    return registry.download(version, folder / "model"), version.uri

@@ -41,7 +41,8 @@ def test_three_formats_say_the_same(clips: Path, tmp_path: Path) -> None:
 
 
 def test_a_setting_of_either_stage(clips: Path, tmp_path: Path) -> None:
-    row = {**rows_of(clips, 1)[0], "iterations": 7, "reconstruct.iterations": 9, "format": "flac"}
+    row = {**rows_of(clips, 1)[0], "stylize.iterations": 7, "reconstruct.iterations": 9}
+    row["format"] = "flac"
     (item,) = read(write_csv(tmp_path / "a.csv", [row]))
     stylize, reconstruct = BASE.of(item)
     assert (stylize.iterations, reconstruct.iterations, reconstruct.format) == (7, 9, "flac")
@@ -82,17 +83,18 @@ def test_every_bad_row_is_named_at_once(kind: str, clips: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     "name, text, words",
     [
-        ("m.csv", "id,content\na,b\n", "lacks the column style"),
-        ("m.csv", "id,content,style,colour\na,b,c,d\n", "unknown column 'colour'"),
+        ("m.csv", "id,content\na,b\n", "has no column style"),
+        ("m.csv", "id,content,style,colour\na,b,c,d\n", "colour: is an unknown column"),
         ("m.csv", "id,content,style\n", "has no rows"),
         ("m.csv", "id,content,style\na,b,c,d\n", "line 2: has more fields"),
         ("m.jsonl", '{"id": "a"\n[1]\n', "line 1: is not JSON"),
-        ("m.jsonl", '{"id": "a"}\n[1]\n', "line 2: is no mapping"),
+        ("m.jsonl", '{"id": "a"}\n[1]\n', "line 2: must be names with values"),
         ("m.jsonl", "[" * 100000, "line 1: is not JSON"),
-        ("m.yaml", "a: b\n", "no list of rows"),
+        ("m.yaml", "a: b\n", "not a list of rows"),
         ("m.yaml", "[{id: a b}, {id: b}]", "line 1: .*safe file name.*style is empty"),
         ("m.yaml", "- a: &x 1\n- *x\n", "alias"),
-        ("m.yaml", "- {id: !!python/object:os.system x}\n", "is not YAML"),
+        ("m.yaml", "- {id: !!python/object:os.system x}\n", "content is empty"),
+        ("m.csv", "id,content,style,seed\na,b,c,1\n", "write stylize.seed or reconstruct.seed"),
         ("m.txt", "id,content,style\n", "must end in"),
         ("m.csv", None, "cannot be read"),
     ],

@@ -26,7 +26,7 @@ def take(folder: Path, shard: tuple[int, int] = (0, 1)) -> Lock:
 def _race(folder: Path, start: float, won: "multiprocessing.Queue[int]") -> None:
     time.sleep(max(0.0, start - time.time()))
     try:
-        with take(folder).kept():
+        with take(folder).held():
             won.put(os.getpid())
             time.sleep(2)
     except AudiostyleError:
@@ -49,7 +49,7 @@ def test_one_of_many_gets_the_lock(tmp_path: Path) -> None:
             racer.join()
         # All may refuse one another at the very same moment, but two never win.
         assert sum(map(bool, found)) <= 1, found
-        with take(tmp_path / str(number)).kept():
+        with take(tmp_path / str(number)).held():
             pass
 
 
@@ -66,7 +66,7 @@ def test_who_is_gone_holds_no_lock(tmp_path: Path) -> None:
     path.write_text(json.dumps({**told, "place": "elsewhere", "beat": time.time() - 61}))
     taken = take(tmp_path)
     # The first, who was only asleep, finds out, and does not take it back.
-    lock._heard -= 100
+    lock._renewed_at -= 100
     with pytest.raises(AudiostyleError, match="took over"):
         lock.check()
     taken.check()
@@ -89,7 +89,7 @@ def test_a_sign_of_life_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     lock = take(tmp_path)
     (path,) = tmp_path.glob("lock-*")
     before = json.loads(path.read_text())["beat"]
-    with lock.kept():
+    with lock.held():
         until = time.monotonic() + 30
         while json.loads(path.read_text())["beat"] == before and time.monotonic() < until:
             time.sleep(0.02)

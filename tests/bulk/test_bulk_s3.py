@@ -12,8 +12,8 @@ from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
 
 from audiostyle import audio
 from audiostyle.errors import InputError
+from audiostyle.recordings import Recordings
 from audiostyle.store import Store, open_store
-from pipeline.bulk.worker import Recordings
 
 pytestmark = pytest.mark.slow
 
@@ -72,8 +72,8 @@ def test_recordings_come_ahead_and_go(tmp_path: Path, seaweedfs: SeaweedFS) -> N
     a, b, c, late = (f"{store.uri}/{name}.wav" for name in ("a", "b", "c", "late"))
     for name in "abc":
         store.put(f"{name}.wav", name.encode() * 1000)
-    recordings = Recordings(tmp_path, most=2500)
-    here = recordings.here({a}, [b, late])
+    recordings = Recordings(tmp_path / "files", most=2500)
+    here = recordings.local({a}, [b, late])
     assert here[a][0].read_bytes() == b"a" * 1000
     assert here[a][1] == store.tag("a.wav")
 
@@ -83,19 +83,19 @@ def test_recordings_come_ahead_and_go(tmp_path: Path, seaweedfs: SeaweedFS) -> N
         assert time.monotonic() < until
         time.sleep(0.01)
     store.delete("b.wav")
-    assert recordings.here({b}, [])[b][0].read_bytes() == b"b" * 1000
+    assert recordings.local({b}, [])[b][0].read_bytes() == b"b" * 1000
     # What could not be fetched ahead is said when it is asked for, and tried again each time.
     with pytest.raises(InputError, match=r"late\.wav: does not exist"):
-        recordings.here({late}, [])
+        recordings.local({late}, [])
     store.put("late.wav", b"x")
-    assert recordings.here({late, a}, [])[late][0].read_bytes() == b"x"
+    assert recordings.local({late, a}, [])[late][0].read_bytes() == b"x"
 
     # There is room for two and a half: the one used longest ago goes, and is fetched again.
-    recordings.here({c}, [])
-    recordings.here({c, a}, [])
+    recordings.local({c}, [])
+    recordings.local({c, a}, [])
     assert sorted(path.name for path in tmp_path.rglob("*.wav")) == ["a.wav", "c.wav", "late.wav"]
     with pytest.raises(InputError, match=r"b\.wav: does not exist"):
-        recordings.here({b}, [])
+        recordings.local({b}, [])
 
 
 def test_an_outage_is_waited_for_or_told(

@@ -1,0 +1,192 @@
+"""One pair of recordings, from files or buckets to a file or bucket."""
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiostyle import files
+from audiostyle.artifacts import CLASSIFIER, digest_of, opening
+from audiostyle.audio import check_writable
+from audiostyle.errors import InputError
+from audiostyle.recordings import is_object
+from audiostyle.store import open_store
+from audiostyle.uris import file_path, scheme_of, split_object
+from components.reconstruct.config import ReconstructConfig
+from components.stylize.config import StylizeConfig
+from pipeline.bulk.overlaps import is_inside, same_file
+
+log = logging.getLogger(__name__)
+
+Place = Path | str  # a file, or s3://bucket/key
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pair and where its result goes: files, or s3:// addresses."""
+
+    content: Place
+    style: Place
+    output: Place
+
+    @classmethod
+    def parse(cls, content: str, style: str, output: str) -> "Request":
+        """From texts of a command line. Raises InputError naming the argument."""
+        return cls(_place("content", content), _place("style", style), _place("output", output))
+
+    def check(self) -> None:
+        """Raise InputError for a recording that is missing, and an output that cannot be written.
+
+        Reads no recording and writes nothing.
+        """
+        for name, place in (("content", self.content), ("style", self.style)):
+            _check_recording(name, place)
+            if _same(place, self.output):
+                raise InputError(f"output: {self.output} is the {name}; give another name")
+        if isinstance(self.output, str):
+            open_store(split_object(self.output)[0]).check()
+        else:
+            _check_output(self.output)
+
+    def form(self) -> str:
+        """The format of the output: wav or flac."""
+        return Path(str(self.output)).suffix[1:].lower()
+
+
+def stylize_pair(
+    request: Request,
+    find: Callable[[Path], tuple[Path, str]],
+    stylize_config: StylizeConfig,
+    reconstruct_config: ReconstructConfig,
+    workspace: Path,
+) -> list[str]:
+    """Stylize a pair; returns what went wrong with the result that is there all the same.
+
+    find: puts a classifier into a folder, if it is in none; returns its folder and name. workspace:
+    folder for what an interrupted call has finished. Raises InputError before the work for what
+    can be known then.
+    """
+    request.check()
+    check_writable(str(request.output), reconstruct_config.subtype)
+    with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary:
+        folder = Path(temporary)
+        classifier, name = find(folder)
+        if isinstance(request.output, Path) and is_inside(request.output, classifier):
+            raise InputError(f"output: {request.output}: is in the folder of the model")
+        opening(classifier, CLASSIFIER)
+        # torch takes seconds to import, which all that is refused above does not wait for.
+        from components.reconstruct.reconstruct import reconstruct
+        from components.stylize.pairs import Pair
+        from components.stylize.stylize import stylize
+
+        pairs = [Pair("result", request.content, request.style)]
+        chosen = reconstruct_config.model_copy(update={"format": request.form()})
+        with _unfinished(request, workspace) as unfinished:
+            stylized = folder / "stylized"
+            errors = stylize(
+                pairs, classifier, stylized, stylize_config, name, unfinished, keep=True
+            )
+            reconstruct(stylized, folder / "audio", chosen, report=False)
+            _write(folder / "audio" / f"result.{request.form()}", request.output)
+    return errors
+
+
+@contextmanager
+def _unfinished(request: Request, workspace: Path) -> Iterator[Path]:
+    """The folder for windows that are finished. It stays after an error, which the log says."""
+    key = digest_of([str(x) for x in (request.content, request.style, request.output)])
+    folder = workspace / "unfinished" / key[:16]
+    try:
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        # Empty ones go in any case; others may be in use.
+        for empty in (folder, folder.parent, workspace):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+        if folder.is_dir():
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            log.warning(
+                "%s: holds what is finished (%.0f MB): the same command goes on from it; delete it"
+                " if you do not want that",
+                *(folder, size / 1e6),
+            )
+
+
+def _write(source: Path, output: Place) -> None:
+    if isinstance(output, str):
+        bucket, key = split_object(output)
+        open_store(bucket).put_file(key, source)
+    else:
+        files.copy(source, output)
+
+
+def _place(name: str, text: str) -> Place:
+    scheme = scheme_of(text)
+    if scheme == "file":
+        return file_path(text)
+    if scheme == "s3":
+        address = f"s3://{text[5:]}"
+        split_object(address)
+        return address
+    if "://" in text:
+        raise InputError(f"{name}: {text:.200}: a path, file:// or s3://bucket/key is needed")
+    return Path(text)
+
+
+def _check_recording(name: str, place: Place) -> None:
+    if is_object(place):
+        bucket, key = split_object(str(place))
+        if open_store(bucket).size(key) is None:
+            raise InputError(f"{name}: {place}: there is no such object")
+        return
+    path = Path(place)
+    try:
+        if not path.is_file():
+            reason = "is not a file" if path.exists() else "does not exist"
+            raise InputError(f"{name}: {path}: {reason}")
+        if not os.access(path, os.R_OK):
+            raise InputError(f"{name}: {path}: cannot be read: no permission")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: {path}: cannot be read: {error}") from None
+
+
+def _check_output(path: Path) -> None:
+    """Raise InputError for a file that cannot be written, with what can be known before."""
+    try:
+        if path.is_symlink() or not os.path.lexists(path):
+            pass  # a link is replaced, not followed
+        elif path.is_dir():
+            raise InputError(f"output: {path}: is a folder; give a file's name")
+        elif not path.is_file():
+            raise InputError(f"output: {path}: is no plain file, and is not replaced")
+        folder = path.absolute().parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise InputError(f"output: {path}: {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"output: {path}: {folder} cannot be written to: no permission")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"output: {path}: cannot be written: {reason}") from None
+
+
+def _same(place: Place, output: Place) -> bool:
+    """Whether two places are one recording, however they are written."""
+    if isinstance(place, str) or isinstance(output, str):
+        if not (isinstance(place, str) and isinstance(output, str)):
+            return False
+        return _plain(place) == _plain(output)
+    return same_file(place, output) or os.path.realpath(place) == os.path.realpath(output)
+
+
+def _plain(address: str) -> str:
+    bucket, key = split_object(address)
+    # Some servers take a//b and a/./b for a/b.
+    return f"{bucket}{os.path.normpath('/' + key)}"
