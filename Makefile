@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python deploy/install_packages.py -c constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run paper test check format compile lock audit images stack stack-down clean
+.PHONY: help run paper test live check format compile lock audit images stack stack-down clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ paper: .venv/.run  ## the paper's tables and figures, made again, in docs/paper.
 
 test: .venv/.dev tests/browser/node_modules/.installed  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+# Needs a server in KF_PIPELINES_ENDPOINT; docs/cluster.md says what else can be set.
+live: .venv/.dev  ## the tests of a real Kubeflow Pipelines, and the table of what was seen
+	$(BIN)/python -m pytest tests/live --live-table docs/cluster.md $(PYTEST_ARGS)
 
 check: .venv/.dev  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

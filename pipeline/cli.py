@@ -7,6 +7,7 @@ import click
 from audiostyle.command import Group
 from audiostyle.terminal import log_to_stderr
 from pipeline.commands.cache import cache
+from pipeline.commands.cluster import cluster
 from pipeline.commands.compile import compile_
 from pipeline.commands.data import data
 from pipeline.commands.doctor import doctor
@@ -32,7 +33,21 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-_COMMANDS = (cache, compile_, data, doctor, models, run, runs, schedule, stylize, submit, train, ui)
+_COMMANDS = (
+    cache,
+    cluster,
+    compile_,
+    data,
+    doctor,
+    models,
+    run,
+    runs,
+    schedule,
+    stylize,
+    submit,
+    train,
+    ui,
+)
 for command in _COMMANDS:
     main.add_command(command)
 

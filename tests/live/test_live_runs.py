@@ -1,0 +1,167 @@
+"""Runs on a real server: whole, failing, canceled, from the cache, with a pod deleted."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from live_server import ROOT, Live, Output, away
+
+from audiostyle.store import open_store
+
+STAGES = ("preprocess", "train", "register", "stylize", "reconstruct")
+
+
+def states(output: Output, task: str) -> list[str]:
+    """What was said of a task, in order."""
+    return re.findall(rf"^\d\d:\d\d:\d\d  {re.escape(task)} +(.+?)$", output.text, re.MULTILINE)
+
+
+def test_check(live: Live) -> None:
+    """`cluster check` finds nothing missing."""
+    done = live("cluster", "check", "--allow-tags")
+    assert done.code == 0, done.text
+
+
+def test_upload(live: Live) -> None:
+    """A pipeline is uploaded once, also by two at a time."""
+    first = live.submit("train", f"--data={live.data}", "--name=upload", wait=False)
+    again = live.submit("train", f"--data={live.data}", "--name=upload", wait=False)
+    version = re.search(r"version (\S+)", first.text)
+    assert version and version[1] in again.text, again.text
+    assert "(uploaded)" not in again.text
+    for output in (first, again):
+        assert live("runs", "cancel", output.run).code == 0
+
+
+def test_whole_run(live: Live, trained: Output) -> None:
+    """The whole pipeline on the bundled recordings, at default requests."""
+    assert trained.code == 0, trained.text
+    for stage in STAGES:
+        assert states(trained, stage)[-1] == "succeeded"
+    uris = re.findall(r"^Output +(\S+)$", trained.text, re.MULTILINE)
+    assert {uri.rpartition("/")[2] for uri in uris} >= {"classifier", "audio", "report", "metrics"}
+    assert "executor-logs" not in trained.text
+    report = next(uri for uri in uris if uri.endswith("/report"))
+    folder, _, name = report.rpartition("/")
+    assert b"<html" in (open_store(folder).get(name) or b"")[:5000]
+
+
+def test_registered(live: Live, trained: Output) -> None:
+    """The classifier is registered, and champion."""
+    uri = os.environ.get("AUDIOSTYLE_LIVE_MLFLOW")
+    if not uri:
+        pytest.skip("AUDIOSTYLE_LIVE_MLFLOW is not set")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "models", "list", f"--tracking-uri={uri}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert "champion" in done.stdout, done
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_lines(live: Live, trained: Output, stage: str) -> None:
+    """The lines of a task that succeeded."""
+    done = live("runs", "logs", trained.run, stage)
+    assert done.code == 0, done.text
+    assert len(done.text.splitlines()) > 1
+
+
+def test_cache(live: Live, trained: Output) -> None:
+    """The same again comes from the cache."""
+    done = live.submit(
+        "run",
+        f"--data={live.data}",
+        f"--data-version={live.name}",
+        f"--pairs={live.pairs}",
+        f"--pairs-version={live.name}",
+    )
+    assert done.code == 0, done.text
+    for stage in ("preprocess", "train", "stylize"):
+        assert states(done, stage)[-1] == "succeeded (from the cache)"
+    assert states(done, "register")[-1] == "succeeded"
+
+
+def test_no_cache(live: Live, trained: Output) -> None:
+    """With --no-cache nothing comes from the cache."""
+    done = live.submit("train", f"--data={live.data}", f"--data-version={live.name}", "--no-cache")
+    assert done.code == 0, done.text
+    for stage in ("preprocess", "train"):
+        assert states(done, stage)[-1] == "succeeded"
+
+
+def test_failing_task(live: Live) -> None:
+    """A failed run says its stage and our own error line, and its lines are shown."""
+    done = live.submit("train", f"--data={live.folder}/nosuch.zip")
+    assert done.code == 1
+    assert re.search(r"^Failed +preprocess: .*nosuch\.zip: does not exist", done.text, re.M)
+    lines = live("runs", "logs", done.run)
+    assert "nosuch.zip: does not exist" in lines.text
+
+
+def test_cancel(live: Live) -> None:
+    """A canceled run is called canceled; a second cancel says so."""
+    arguments = ("submit", "train", f"--data={live.data}", "--allow-tags", "--wait", "--poll=2")
+    with live.begun(*arguments) as process:
+        said = live.await_line(process, r"preprocess +(running|pending)")
+        run = Output(0, said).run
+        assert live("runs", "cancel", run).code == 0
+        rest, _ = process.communicate(timeout=300)
+    assert process.returncode == 3, said + rest
+    assert "Canceled" in rest
+    done = live("runs", "cancel", run)
+    assert done.code == 0
+    assert "has ended" in done.text or "being canceled" in done.text
+
+
+def test_deleted_pod(live: Live, kubectl: Callable[..., str]) -> None:
+    """A task whose pod is deleted is done again, once."""
+    arguments = ("submit", "train", f"--data={live.data}", "--allow-tags", "--wait", "--poll=2")
+    with live.begun(*arguments, "--no-cache") as process:
+        said = live.await_line(process, r"train +running")
+        run = Output(0, said).run
+        pod = _pod(kubectl, run)
+        kubectl("delete", "pod", pod, "--wait=false", "--grace-period=0", "--force")
+        rest, _ = process.communicate(timeout=1500)
+    assert process.returncode == 0, said + rest
+    shown = live("runs", "show", run).text
+    assert re.search(r"^train +succeeded .* 2$", shown, re.M), shown
+
+
+def _pod(kubectl: Callable[..., str], run: str) -> str:
+    """The pod of a run's task train, when there is one."""
+    for _ in range(60):
+        found = kubectl(
+            *(
+                "get",
+                "pods",
+                "--selector",
+                f"pipeline/runid={run},app.kubernetes.io/component=train",
+            ),
+            *("--field-selector", "status.phase=Running", "--output", "name"),
+        ).split()
+        if found:
+            return found[0].removeprefix("pod/")
+        time.sleep(1)
+    raise AssertionError("no pod of train")
+
+
+@pytest.mark.parametrize("what", ["STORE", "SERVER"])
+def test_away(live: Live, what: str) -> None:
+    """A run goes on when a server is away for two minutes in the middle."""
+    with away(f"AUDIOSTYLE_LIVE_{what}", 120) as take_away:
+        arguments = ("submit", "train", f"--data={live.data}", "--allow-tags", "--wait", "--poll=2")
+        with live.begun(*arguments, "--no-cache") as process:
+            said = live.await_line(process, r"train +(running|pending)")
+            take_away()
+            rest, _ = process.communicate(timeout=1700)
+    assert process.returncode == 0, said + rest
+    if what == "SERVER":
+        assert "waiting for it" in rest
+        assert "answers again" in rest
