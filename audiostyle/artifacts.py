@@ -24,6 +24,8 @@ from audiostyle.untrusted import json_value
 R = TypeVar("R")
 
 MANIFEST = "manifest.json"
+# Where kfp's launcher puts artifacts of an object store: /s3/BUCKET/PREFIX.
+_MOUNTS = (("s3",), ("minio",), ("gcs",))
 
 SPECTROGRAM_SET = "audiostyle/spectrogram-set"
 CLASSIFIER = "audiostyle/classifier"
@@ -120,6 +122,12 @@ def opening(folder: Path | str, format: str) -> Artifact:
     """
     folder = Path(folder)
     path = folder / MANIFEST
+    if folder.parts[1:2] in _MOUNTS and not (folder.is_dir() and any(folder.iterdir())):
+        raise ArtifactError(
+            folder,
+            "is empty: the artifact is gone from the store, though Kubeflow's cache still names it;"
+            " submit the run again with --no-cache",
+        )
     if not folder.is_dir():
         raise ArtifactError(folder, f"is not a folder with an {format} artifact")
     if not path.is_file():

@@ -5,15 +5,17 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 from click.utils import PacifyFlushWrapper
 
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.extras import extra_of
 from audiostyle.files import write_text
 from audiostyle.terminal import end_for_closed_pipe, log_to_stderr, printable_trace, say, say_error
@@ -121,17 +123,36 @@ def _say_failure(name: str | None, error: BaseException, *, debug: bool) -> None
 
 
 @contextmanager
-def task() -> Iterator[None]:
+def task(**volumes: str) -> Iterator[None]:
     """What every kfp component runs inside: log lines, and errors in one line with their exit code.
 
     kfp passes on no more than 'failed'. So where the caller set AUDIOSTYLE_ERROR_FILE, the error is
     left there for it, as JSON.
+
+    volumes: folders by the argument that names them, "" for none; tried before the work begins.
     """
     log_to_stderr()
     try:
+        for name, folder in volumes.items():
+            if folder:
+                _require_writable(name, Path(folder))
         yield
-    except AudiostyleError as error:
+    except (AudiostyleError, OSError) as error:
         _say_failure(None, error, debug=bool(os.environ.get(DEBUG)))
+        exit_code = error.exit_code if isinstance(error, AudiostyleError) else 1
         if path := os.environ.get(ERROR_FILE):
-            write_text(path, json.dumps({"message": str(error), "exit_code": error.exit_code}))
-        sys.exit(error.exit_code)
+            write_text(path, json.dumps({"message": str(error), "exit_code": exit_code}))
+        sys.exit(exit_code)
+
+
+def _require_writable(name: str, folder: Path) -> None:
+    """Raise InputError unless files can be made in a folder: a fresh volume belongs to root."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{name}: user {os.getuid()} of group {os.getgid()} cannot write {folder}"
+            f" ({error.strerror}); on a cluster see `Volumes` in docs/operations.md"
+        ) from None

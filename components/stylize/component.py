@@ -33,7 +33,7 @@ def stylize(
     from components.stylize.pairs import read_pairs, shard_of
     from components.stylize.stylize import stylize
 
-    with task():
+    with task(work=work):
         settings = StylizeConfig.parse(config, "config of stylize")
         chosen = shard_of(read_pairs(pairs), shard, shards)
         name = model_name or classifier.metadata.get("model", "")  # as `fetch` named it

@@ -36,7 +36,7 @@ def train(
     from components.train.lineage import lineage
     from components.train.train import train
 
-    with task():
+    with task(checkpoints=checkpoints):
         settings = TrainConfig.parse(config, "config of train")
         metrics_of = train(spectrograms.path, classifier.path, settings, checkpoints or None)
         classifier.metadata.update(lineage(os.environ, device_of(settings.device), image))
@@ -76,7 +76,9 @@ def register(
 
     with task():
         settings = GateConfig.parse(config, "config of register")
-        known = {name: str(value) for name, value in classifier.metadata.items()}
+        # kfp adds two of its own when it reads an artifact back.
+        own = ("store_session_info", "display_name")
+        known = {k: str(v) for k, v in classifier.metadata.items() if k not in own}
         known["pipeline_run"] = pipeline_run
         told = register(classifier.path, spectrograms.path, tracking_uri, settings, known)
         return told, told["uri"], told["verdict"]  # type: ignore[return-value]
@@ -139,7 +141,7 @@ def cross_validate(
     from components.train.fit import TrainConfig
     from components.train.folds import cross_validate
 
-    with task():
+    with task(checkpoints=checkpoints):
         settings = TrainConfig.parse(config, "config of train")
         done = cross_validate(spectrograms.path, folds.path, settings, fold, checkpoints or None)
         for name, value in done.items():

@@ -35,7 +35,7 @@ def bulk(
     from audiostyle.command import task
     from pipeline.bulk import tasks
 
-    with task():
+    with task(work=work):
         configs = stylize_config, reconstruct_config, bulk_config
         model = classifier.path, classifier.metadata["model"]  # as `fetch` named it
         figures = tasks.shard(manifest, out, (shard, shards), configs, model, work)

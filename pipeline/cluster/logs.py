@@ -22,8 +22,13 @@ from pipeline.cluster.client import Client
 from pipeline.cluster.run_details import Task
 
 LOGS = re.compile(r"executor-logs(-(\d+))?")
-# What Argo calls the pod of a task: its template's name stands between Workflow and number.
-_TEMPLATE = "system-container-impl"
+# In the name of a task's pod its template's stands between the Workflow's and the number. Kubeflow
+# puts into that how many labels the pod has, of which two are ours, and whether it is tried again.
+_TEMPLATES = tuple(
+    f"metadata-0-{labels}-{retry}system-container-impl"
+    for retry in ("retry-", "")
+    for labels in range(2, 7)
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,9 @@ def missing(client: Client, task: Task) -> str:
         return "it had no pod" + (", as it was taken from the cache" if task.cached else "")
     return (
         "its pod has not started, or was deleted or killed (out of memory, time limit) before its"
-        f" lines were kept. Look at it: kubectl --namespace {client.pods} describe pod"
-        f" {pod_name(task)}"
+        f" lines were kept. Look at it, its name ends with {task.pod.rpartition('-')[2]}: kubectl"
+        f" --namespace {client.pods} describe pods --selector"
+        f" workflows.argoproj.io/workflow={task.pod.rpartition('-')[0]}"
     )
 
 
@@ -98,10 +104,10 @@ def last_error(client: Client, outputs: Outputs, task: Task) -> str:
     return error
 
 
-def pod_name(task: Task) -> str:
-    """The name of the pod of a task's last attempt."""
+def pod_names(task: Task) -> list[str]:
+    """Names that the pod of a task's last attempt may have."""
     workflow, _, number = task.pod.rpartition("-")
-    return f"{workflow}-{_TEMPLATE}-{number}"
+    return [f"{workflow}-{template}-{number}" for template in _TEMPLATES] if task.pod else []
 
 
 def _in_bucket(outputs: Outputs, task: Task) -> Iterator[str] | None:
@@ -139,24 +145,22 @@ def _archived(client: Client, run_id: str, task: Task) -> Iterator[str] | None:
 
 def _of_pod(client: Client, run_id: str, task: Task) -> Iterator[str] | None:
     """The lines of a pod that is there. An error has status 200, too, and is JSON."""
-    if not task.pod:
-        return None
-    path = f"/apis/v1alpha1/runs/{run_id}/nodes/{pod_name(task)}/log"
-    content = _get(client, client.connection.host + path)
-    if content is None:
-        return None
-    first = next(content, b"")
-    if not first or first.startswith(b'{"error'):
-        return None
-    return _decoded(first, content)
+    for name in pod_names(task):
+        path = f"/apis/v1alpha1/runs/{run_id}/nodes/{name}/log"
+        content = _get(client, client.connection.host + path)
+        first = next(content, b"") if content else b""
+        if content and first and not first.startswith(b'{"error'):
+            return _decoded(first, content)
+    return None
 
 
 def _of_interface(client: Client, run_id: str, task: Task) -> Iterator[str] | None:
-    if not task.pod:
-        return None
-    query = urlencode({"podname": pod_name(task), "runid": run_id, "podnamespace": client.pods})
-    content = _get(client, f"{client.ui}/k8s/pod/logs?{query}")
-    return None if content is None else _decoded(b"", content)
+    for name in pod_names(task):
+        query = urlencode({"podname": name, "runid": run_id, "podnamespace": client.pods})
+        content = _get(client, f"{client.ui}/k8s/pod/logs?{query}")
+        if content is not None:
+            return _decoded(b"", content)
+    return None
 
 
 def _get(client: Client, url: str) -> Iterator[bytes] | None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
 from kfp import compiler
 
 from audiostyle.errors import InputError
+from audiostyle.files import write_text
 from audiostyle.manifest import is_manifest
 from audiostyle.uris import object_name, require_no_secret, require_remote, scheme_of
 from components.preprocess.datasets import registry
@@ -18,6 +20,7 @@ from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
 from pipeline import images
 from pipeline.bulk.config import BulkConfig
+from pipeline.cluster.compact import compact
 from pipeline.definitions import bulk_stylization, end_to_end, stylization, training
 from pipeline.settings import Settings
 
@@ -65,6 +68,9 @@ def compiled(pipeline: Any, path: Path) -> None:
         # kfp warns that parameters of pipelines have mutable defaults: its own way.
         warnings.simplefilter("ignore")
         compiler.Compiler().compile(pipeline, str(path))
+    spec, *platform = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    compact(spec)
+    write_text(path, yaml.safe_dump_all([spec, *platform], sort_keys=False))
 
 
 def training_submission(
@@ -153,7 +159,7 @@ def stylization_submission(
             "model": model,
             "tracking_uri": _tracking(chosen, tracking_uri),
             "pairs_version": pairs_version,
-            **chosen.arguments("stylize", "reconstruct"),
+            **_shard_settings(chosen),
         },
         ("train", "stylize", "reconstruct"),
     )
@@ -199,8 +205,11 @@ def bulk_submission(
             "work": work,
             "model": model,
             "tracking_uri": _tracking(chosen, tracking_uri),
-            "bulk_config": config.plain(),
-            **chosen.arguments("stylize", "reconstruct"),
+            "bulk_config": {
+                "workers": workers,
+                **config.model_dump(mode="json", exclude_defaults=True),
+            },
+            **_shard_settings(chosen),
         },
         ("train", "reconstruct"),
     )
@@ -213,6 +222,15 @@ BUILDERS: dict[str, Callable[..., Submission]] = {
     "stylization": stylization_submission,
     "bulk": bulk_submission,
 }
+
+
+def _shard_settings(chosen: Settings) -> dict[str, Any]:
+    """Settings of stylize and reconstruct, as far as they are no defaults: each shard repeats them.
+
+    Which defaults these are, the image decides, which is named by its digest.
+    """
+    values = chosen.model_dump(mode="json", exclude_defaults=True)
+    return {f"{name}_config": values.get(name, {}) for name in ("stylize", "reconstruct")}
 
 
 def _cores(text: str) -> float:

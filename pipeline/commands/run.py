@@ -68,7 +68,7 @@ def run(
     store = publication.target(publish) if publish else None
     values = {
         "data": str(data),
-        "data_version": versions.of_data(data, chosen.preprocess),
+        "data_version": versions.of_data(data, chosen.preprocess.layout),
         "pairs": str(pairs),
         "pairs_version": versions.of_pairs(pairs),
         "tracking_uri": address,

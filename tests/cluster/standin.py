@@ -274,9 +274,12 @@ class StandIn:
         run = self.runs.get(run_id)
         if run is None:
             return None
-        number = pod.rpartition("-")[2]
         for label, text in self.logs.items():
-            if pod_of(_workflow(run), label).rpartition("-")[2] == number:
+            node = pod_of(_workflow(run), label)
+            workflow, _, number = node.rpartition("-")
+            # Two labels, no annotation, and retries: what our tasks have by default.
+            name = f"{workflow}-metadata-0-2-retry-system-container-impl-{number}"
+            if pod in (node, name):
                 return text
         return None
 

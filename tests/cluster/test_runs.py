@@ -116,7 +116,7 @@ def test_a_failure_is_explained_by_its_task_and_its_error(
     shown = audiostyle("runs", "show", run).output
     if place == "nowhere":
         assert "train: failed, and left no error" in done.output
-        assert "describe pod audiostyle-" in done.output
+        assert "describe pods --selector workflows.argoproj.io/workflow=audio" in done.output
         assert logs.exit_code == 2
         assert "no lines of train" in logs.output
     else:

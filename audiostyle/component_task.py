@@ -1,0 +1,37 @@
+"""Runs a task of a cluster from the code in its image: `python -m audiostyle.component_task`.
+
+By itself kfp sends a component's source with every task, and Argo keeps it, and all else that a
+task is told, six times for each; a Workflow of more than 1 MiB is then shown no further. So what a
+cluster is sent names the component's module and function (pipeline/cluster/compact.py).
+"""
+
+import argparse
+import importlib
+import json
+import os
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a component's function on kfp's inputs."""
+    # kfp then imports what runs a component, and nothing that compiles one: images hold no more.
+    os.environ["_KFP_RUNTIME"] = "true"
+    from kfp import dsl
+    from kfp.dsl.executor import Executor
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("module")
+    parser.add_argument("--executor_input", required=True)
+    parser.add_argument("--function_to_execute", required=True)
+    told = parser.parse_args(arguments)
+    if not hasattr(dsl, "component"):
+        dsl.component = lambda **_: lambda function: function
+    component = getattr(importlib.import_module(told.module), told.function_to_execute)
+    Executor(
+        executor_input=json.loads(told.executor_input),
+        function_to_execute=getattr(component, "python_func", component),
+    ).execute()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What a cluster is sent is short, and the image runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import compiler
+
+from pipeline.cluster.submission import compiled
+from pipeline.cluster_config import ClusterConfig
+from pipeline.definitions import bulk_stylization, cross_validation, end_to_end, training
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def spec_of(path: Path) -> dict[str, Any]:
+    spec: dict[str, Any] = next(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    return spec
+
+
+def test_no_source_and_no_description_of_a_task_is_sent(tmp_path: Path) -> None:
+    for build in (training.build, end_to_end.build, bulk_stylization.build, cross_validation.build):
+        compiled(build(), tmp_path / "short.yaml")
+        spec = spec_of(tmp_path / "short.yaml")
+        for executor in spec["deploymentSpec"]["executors"].values():
+            container = executor["container"]
+            assert container["command"][:3] == ["python3", "-m", "audiostyle.component_task"]
+            function = container["args"][-1]
+            module = ROOT / f"{container['command'][3].replace('.', '/')}.py"
+            assert f"\ndef {function}(" in module.read_text(encoding="utf-8")
+            assert len(json.dumps(container)) < 600
+        assert "description" not in json.dumps(spec["components"])
+
+
+def test_a_shard_is_a_third_of_what_kfp_would_send(tmp_path: Path) -> None:
+    pipeline = bulk_stylization.build(cluster=ClusterConfig(), shards=30)
+    compiler.Compiler().compile(pipeline, str(tmp_path / "long.yaml"))
+    compiled(pipeline, tmp_path / "short.yaml")
+
+    def size(name: str) -> int:
+        spec = spec_of(tmp_path / name)
+        container = spec["deploymentSpec"]["executors"]["exec-bulk"]
+        return len(json.dumps(container)) + len(json.dumps(spec["components"]["comp-bulk"]))
+
+    assert size("short.yaml") < size("long.yaml") / 3
+
+
+def test_a_task_runs_as_it_is_sent(tmp_path: Path) -> None:
+    """The command of the compiled pipeline, with kfp's inputs: outputs where kfp looks for them."""
+    compiled(training.build(), tmp_path / "training.yaml")
+    executors = spec_of(tmp_path / "training.yaml")["deploymentSpec"]["executors"]
+    container = executors["exec-current-champion"]["container"]
+    output = tmp_path / "outputs.json"
+    told = {
+        "inputs": {"parameterValues": {"registration": {"version": "3"}}},
+        "outputs": {
+            "parameters": {"Output": {"outputFile": str(tmp_path / "value")}},
+            "outputFile": str(output),
+        },
+    }
+    arguments = [json.dumps(told) if a == "{{$}}" else a for a in container["args"]]
+    done = subprocess.run(
+        [sys.executable, *container["command"][1:], *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(output.read_text())["parameterValues"]["Output"] == {"version": "3"}
