@@ -5,18 +5,30 @@ from pathlib import Path
 from audiostyle.recordings import is_object
 from audiostyle.store import open_store
 from audiostyle.uris import split_object
+from components.preprocess.config import PreprocessConfig
+from components.preprocess.data_set import data_set
 from components.preprocess.data_version import data_version, version_of
+from components.preprocess.extract import is_archive
 from components.preprocess.fetch import named
 from components.stylize.pairs import read_pairs
 
 
-def of_data(data: Path, layout: str, name: str = "") -> str:
+def of_data(data: Path, config: PreprocessConfig, name: str = "") -> str:
     """SHA-256 over what preprocess reads of a data set: its recordings, and not their neighbors.
 
     name: what errors call the data, where a person calls it something else.
+    Raises InputError where it is no data set, or its splits are of no use.
     """
     with named(data, name or str(data)):
-        return data_version(data, layout)
+        if not is_archive(data):
+            data_set(
+                data,
+                seed=config.seed,
+                validation=config.validation,
+                test=config.test,
+                layout=config.layout,
+            )
+        return data_version(data, config.layout)
 
 
 def of_pairs(manifest: Path) -> str:

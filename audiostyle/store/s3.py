@@ -67,7 +67,7 @@ class S3Store:
         return self._compared(key, _headers(answer), content) if compare else content
 
     def _compared(self, key: str, headers: Headers, content: bytes) -> bytes:
-        if checksum := _checksum(headers):
+        if checksum := _checksum(self.bucket, headers):
             for _ in checksum.check(self._uri(key), iter((content,))):
                 pass
         return content
@@ -152,7 +152,7 @@ class S3Store:
             if answer is None:
                 raise InputError(f"{self._uri(key)}: does not exist")
             total, tag = int(answer["ContentLength"]), answer["ETag"]
-            checksum = _checksum(_headers(answer))
+            checksum = _checksum(self.bucket, _headers(answer))
             if start < total:
                 # A range that is the whole object would be answered without its checksums.
                 part = {"Range": f"bytes={start}-"} if start else {"ChecksumMode": "ENABLED"}
@@ -160,7 +160,7 @@ class S3Store:
                     Bucket=self.bucket, Key=self._key(key), IfMatch=tag, **part
                 )
                 body = answer["Body"]
-                checksum = checksum or (None if start else _checksum(_headers(answer)))
+                checksum = checksum or (None if start else _checksum(self.bucket, _headers(answer)))
         if body is None:
             yield Stream(total, tag, iter(()), checksum)
             return
@@ -261,11 +261,12 @@ def _headers(answer: Any) -> Headers:
     return headers
 
 
-def _checksum(headers: Headers) -> Checksum | None:
+def _checksum(bucket: str, headers: Headers) -> Checksum | None:
     """The checksum of a whole object in the headers of an answer, if there is one.
 
     An ETag is an MD5 where the object was sent in one part and is not encrypted with a key other
     than the store's own; a composite one, of the checksums of parts, ends in `-` and their number.
+    In Amazon's directory buckets it is no checksum at all.
     """
     text = headers.get("x-amz-checksum-sha256", "")
     if text and "-" not in text:
@@ -275,7 +276,9 @@ def _checksum(headers: Headers) -> Checksum | None:
     encrypted = "x-amz-server-side-encryption-customer-algorithm" in headers or headers.get(
         "x-amz-server-side-encryption", ""
     ).startswith("aws:kms")
-    return Checksum("md5", tag) if not encrypted and _MD5.fullmatch(tag) else None
+    if encrypted or bucket.endswith("--x-s3") or not _MD5.fullmatch(tag):
+        return None
+    return Checksum("md5", tag)
 
 
 def _line(error: object) -> str:

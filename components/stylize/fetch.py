@@ -1,5 +1,6 @@
 """Recordings of pairs on this machine, for as long as the stage needs them."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,10 +25,15 @@ def fetched(pairs: Sequence[Pair], folder: Path) -> Iterator[list[Pair]]:
         yield list(pairs)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix="recordings-", dir=folder))
-    with Recordings(temporary) as recordings:
-        local = recordings.local(places)
-        yield [
-            Pair(pair.id, **{role: local[place][0] for role, place in pair.recordings().items()})
-            for pair in pairs
-        ]
+    try:
+        with Recordings(Path(tempfile.mkdtemp(prefix="recordings-", dir=folder))) as recordings:
+            local = recordings.local(places)
+            yield [
+                Pair(
+                    pair.id, **{role: local[where][0] for role, where in pair.recordings().items()}
+                )
+                for pair in pairs
+            ]
+    finally:
+        with contextlib.suppress(OSError):  # what an interrupted run has finished is kept there
+            folder.rmdir()

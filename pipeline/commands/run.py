@@ -68,7 +68,7 @@ def run(
     store = publication.target(publish) if publish else None
     values = {
         "data": str(data),
-        "data_version": versions.of_data(data, chosen.preprocess.layout),
+        "data_version": versions.of_data(data, chosen.preprocess),
         "pairs": str(pairs),
         "pairs_version": versions.of_pairs(pairs),
         "tracking_uri": address,

@@ -66,7 +66,7 @@ def train(
     folder = located(data, workspace / "data", mirror=mirror)
     values = {
         "data": str(folder),
-        "data_version": versions.of_data(folder, chosen.preprocess.layout, data),
+        "data_version": versions.of_data(folder, chosen.preprocess, data),
         "checkpoints": str(workspace.resolve() / "checkpoints"),
         **chosen.arguments("preprocess", "train"),
     }
