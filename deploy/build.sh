@@ -13,7 +13,11 @@ push=
 if [ "${1-}" = --push ]; then push=yes && shift; fi
 [ $# -gt 0 ] || set -- preprocess train stylize reconstruct
 
-docker=${DOCKER:-docker}
+docker=$(deploy/docker-client.sh)
+if ! "$docker" info >/dev/null 2>&1; then
+    echo "images: no Docker daemon answers; start it (systemctl start docker), or be in its group" >&2
+    exit 1
+fi
 lock=deploy/images.lock.yaml
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null || true)

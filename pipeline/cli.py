@@ -6,9 +6,11 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.terminal import log_to_stderr
+from pipeline.commands.backup import backup, restore
 from pipeline.commands.cache import cache
 from pipeline.commands.cluster import cluster
 from pipeline.commands.compile import compile_
+from pipeline.commands.completion import completion
 from pipeline.commands.data import data
 from pipeline.commands.doctor import doctor
 from pipeline.commands.models import models
@@ -34,12 +36,15 @@ def main() -> None:
 
 
 _COMMANDS = (
+    backup,
     cache,
     cluster,
     compile_,
+    completion,
     data,
     doctor,
     models,
+    restore,
     run,
     runs,
     schedule,

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from audiostyle.command import Command
 from audiostyle.errors import InputError
 from audiostyle.terminal import say, say_lines
 from audiostyle.uris import require_no_secret
@@ -19,7 +20,7 @@ _CONNECTION = ("host", "ui", "namespace", "token_file", "ca_file")
 _STATES = {"ok": "ok", "absent": "not set up", "problem": "problem"}
 
 
-@click.command()
+@click.command(cls=Command)
 @connected
 @WORKSPACE
 @TRACKING

@@ -140,7 +140,7 @@ def _docker_clients() -> list[str]:
     """Docker's programs on the PATH in its order, or the one that DOCKER names."""
     if named := os.environ.get("DOCKER"):
         return [named]
-    folders = [*os.get_exec_path(), "/usr/bin"]
+    folders = os.get_exec_path()
     return list(
         dict.fromkeys(path for folder in folders if (path := shutil.which("docker", path=folder)))
     )

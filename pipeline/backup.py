@@ -1,1 +1,0 @@
-"""Backups of a workspace: one file, whole, that brings it back elsewhere."""
