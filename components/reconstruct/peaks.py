@@ -13,9 +13,9 @@ from audiostyle.audio import Samples
 
 # Seconds over which the gain falls before a peak, and rises after it.
 _RAMP = 0.005
-# Share of the stretches of such a length that may be turned down. Where more would have to be, the
-# sound is as loud as it is, and the level gives way instead.
-_RARE = 0.02
+# Share of the stretches of such a length that may be turned down, and of a short sound their
+# number: one attack. Where more would have to be, the whole is turned down instead.
+_RARE, _ATTACK = 0.02, 4
 _FLOOR = 1e-9
 
 
@@ -45,11 +45,11 @@ class Peaks:
     def common(self) -> float:
         """The level that all but rare stretches stay below."""
         peaks = self.all()
-        rare = int(_RARE * len(peaks))
+        rare = max(int(_RARE * len(peaks)), min(_ATTACK, len(peaks) // 5))
         return float(np.partition(peaks, -rare - 1)[-rare - 1]) if len(peaks) else 0.0
 
     def limited(self, parts: Iterable[Samples], gain: float, ceiling: float) -> Iterator[Samples]:
-        """The same parts, scaled by `gain` and nowhere above `ceiling`."""
+        """The same parts, scaled by `gain` or less, and nowhere above `ceiling`."""
         peaks = self.all()
         # At the borders of the stretches: what either neighbour, and the ones beyond them, need.
         needed = np.minimum(gain, ceiling / np.maximum(peaks, _FLOOR))

@@ -10,7 +10,7 @@ import numpy as np
 
 from audiostyle import artifacts, audio, files, stylized_set
 from audiostyle.audio import Samples, writing
-from audiostyle.audio.blocks import resampled
+from audiostyle.audio.blocks import Facts, resampled
 from audiostyle.progress import progress
 from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Room for the overshoot between samples when the file is played or encoded with loss.
 PEAK = 10 ** (-1 / 20)
+# Times that the rest of a sound is louder at most for peaks that were turned down.
+_MAKE_UP = 1.2
 # Channels whose phases are computed together: their arrays take up to 400 MB.
 _TOGETHER = 8
 
@@ -103,8 +105,13 @@ def _make(
         gain = item.rms / spool.facts.rms if spool.facts.rms else 1.0
         asked = peaks.through(at_rate(spool, gain, rate, mono=mono))
         with spooled([asked], rate, channels, path.parent) as ready:
-            # Peaks that are common turn all down; rare ones themselves.
-            lowered = PEAK / max(peaks.common(), PEAK)
+            # Peaks that are common turn all down; rare ones themselves, which the rest makes up for.
+            scale = PEAK / max(peaks.common(), PEAK)
+            if scale == 1:
+                limited = Facts(rate, channels)
+                for _ in limited.through(peaks.limited(ready.parts(), 1, PEAK)):
+                    pass
+                scale = min(ready.facts.rms / max(limited.rms, 1e-12), _MAKE_UP)
             with writing(
                 path,
                 rate,
@@ -113,7 +120,7 @@ def _make(
                 subtype=config.subtype,
                 tags=_tags(item, config),
             ) as write:
-                for part in peaks.limited(ready.parts(), lowered, PEAK):
+                for part in peaks.limited(ready.parts(), scale, PEAK):
                     write(part)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from audiostyle.network import Classifier
+from components.stylize.bursts import restrained
 from components.stylize.config import StylizeConfig
 from components.stylize.methods import make
 from components.stylize.methods.method import LEVEL, Contents, Defaults, Method, Style
@@ -130,7 +131,7 @@ def _transfer(
         told = names[0] if len(names) == 1 else f"{len(names)} windows"
         done = descend(problem.terms, method.encode(result), plan, told)
         result = method.decode(done.x)
-    result = result * _gain(heard, result)[:, None, None]
+    result = restrained(heard, result * _gain(heard, result)[:, None, None])
     errors = [
         ""
         if step is None
