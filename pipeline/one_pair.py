@@ -18,6 +18,7 @@ from audiostyle.recordings import is_object
 from audiostyle.store import open_store
 from audiostyle.uris import file_path, scheme_of, split_object
 from components.reconstruct.config import ReconstructConfig
+from components.reconstruct.formats import check_content
 from components.stylize.config import StylizeConfig
 from pipeline.bulk.overlaps import is_inside, same_file
 
@@ -73,6 +74,9 @@ def stylize_pair(
     """
     request.check()
     check_writable(str(request.output), reconstruct_config.subtype)
+    chosen = reconstruct_config.model_copy(update={"format": request.form()})
+    if isinstance(request.content, Path):
+        check_content(request.content, chosen)
     with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary:
         folder = Path(temporary)
         classifier, name = find(folder)
@@ -85,7 +89,6 @@ def stylize_pair(
         from components.stylize.stylize import stylize
 
         pairs = [Pair("result", request.content, request.style)]
-        chosen = reconstruct_config.model_copy(update={"format": request.form()})
         with _unfinished(request, workspace) as unfinished:
             stylized = folder / "stylized"
             errors = stylize(

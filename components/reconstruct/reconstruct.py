@@ -1,7 +1,7 @@
 """The reconstruct stage: stylised spectrograms in, recordings and a report page out."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from audiostyle.progress import progress
 from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
 from components.reconstruct.config import ReconstructConfig
+from components.reconstruct.formats import check_format
 from components.reconstruct.measures import listening, measures
 from components.reconstruct.peaks import Peaks
 from components.reconstruct.phase.retrieval import stream
@@ -48,7 +49,14 @@ def reconstruct(
     length and level, and is never clipped.
     """
     made = stylized_set.read(stylized)
-    check_formats(made.items, config)
+    for item in made.items:
+        check_format(
+            item.id,
+            config,
+            channels=item.channels,
+            sample_rate=item.sample_rate,
+            samples=item.samples,
+        )
     training = read_training(classifier, registration or {}) if classifier else None
     items = []
     rows = []
@@ -74,19 +82,6 @@ def reconstruct(
     return headline_metrics(items, training)
 
 
-def check_formats(items: Sequence[stylized_set.Item], config: ReconstructConfig) -> None:
-    """Raise InputError where the file of an item cannot be what is asked for."""
-    for item in items:
-        rate = config.sample_rate or item.sample_rate
-        audio.check_writable(
-            f"{item.id}.{config.format}",
-            config.subtype,
-            channels=1 if config.channels == "mono" else item.channels,
-            sample_rate=rate,
-            frames=-(-item.samples * rate // item.sample_rate),
-        )
-
-
 def _make(
     made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig, path: Path
 ) -> None:
@@ -105,7 +100,7 @@ def _make(
         gain = item.rms / spool.facts.rms if spool.facts.rms else 1.0
         asked = peaks.through(at_rate(spool, gain, rate, mono=mono))
         with spooled([asked], rate, channels, path.parent) as ready:
-            # Peaks that are common turn all down; rare ones themselves, which the rest makes up for.
+            # Common peaks turn all down; rare ones themselves, and the rest makes up for them.
             scale = PEAK / max(peaks.common(), PEAK)
             if scale == 1:
                 limited = Facts(rate, channels)

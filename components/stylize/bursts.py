@@ -44,8 +44,10 @@ def restrained(content: Tensor, result: Tensor) -> Tensor:
 
 
 def _standing_out(power: Tensor) -> Tensor:
-    """dB by which power [batch, bins, frames] exceeds its opening over time, which has no peak
-    that is shorter than _SHORT frames."""
+    """Level above the opening over time, in dB; power: [batch, bins, frames].
+
+    The opening has no peak that is shorter than _SHORT frames.
+    """
     size = min(_SHORT, power.shape[2])
     level = 10 * power.clamp_min(_FAINT).log10()
     lowest = -functional.max_pool1d(-level, size, 1)  # of each run of `size` frames

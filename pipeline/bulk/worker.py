@@ -86,6 +86,7 @@ class Worker:
 
     def _work(self, batch: dict[str, Any]) -> dict[str, Any]:
         from components.reconstruct.config import ReconstructConfig
+        from components.reconstruct.formats import check_content
         from components.reconstruct.reconstruct import reconstruct
         from components.stylize.config import StylizeConfig
         from components.stylize.pairs import Pair
@@ -107,7 +108,10 @@ class Worker:
             pairs.append(Pair(item["id"], **{role: path for role, (path, _) in local.items()}))
         names = {str(path): place for place, (path, _) in files.items()}
         begun = time.perf_counter()
+        config = ReconstructConfig.parse(batch["reconstruct"], "reconstruct")
         try:
+            for pair in pairs:
+                check_content(Path(pair.content), config)
             stylize(
                 pairs,
                 batch["classifier"],
@@ -121,7 +125,6 @@ class Worker:
             place = names.get(error.path, error.path)
             raise AudioError(place, error.reason) from None
         between = time.perf_counter()
-        config = ReconstructConfig.parse(batch["reconstruct"], "reconstruct")
         reconstruct(folder / "stylized", folder / "audio", config, report=False)
         seconds = {"stylize": between - begun, "reconstruct": time.perf_counter() - between}
         return {"rows": _rows(folder, tags), "seconds": seconds}
