@@ -104,7 +104,7 @@ class SpectrogramCache:
             self._patiently(
                 lambda: self.store.put(_path(key), pack(key, magnitude), absent=not replace)
             )
-        except OSError as error:
+        except (OSError, InputError) as error:
             # A folder or a link in the object's place, a disk that is full: what is computed is
             # right all the same.
             log.warning("cache: %s/%s: not stored: %s", self.store.uri, _path(key), error)

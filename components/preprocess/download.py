@@ -186,8 +186,9 @@ def _part(path: Path) -> Iterator[IO[bytes]]:
             raise
         raise InputError(f"{path}: is not a file; remove it to download") from None
     with os.fdopen(descriptor, "ab") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError(f"{path}: is not a file; remove it to download")
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise InputError(f"{path}: is not a file, or one of two names; remove it to download")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

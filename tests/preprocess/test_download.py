@@ -1,15 +1,19 @@
 """Downloads against a server that misbehaves, and archives that mean harm."""
 
+import contextlib
 import hashlib
 import io
+import os
 import random
 import resource
+import shutil
 import stat
 import subprocess
 import sys
 import tarfile
 import threading
 import zipfile
+from collections import namedtuple
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +21,7 @@ from pathlib import Path
 import pytest
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
 
+from audiostyle.artifacts import digest_of
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.store import open_store
 from components.preprocess import disk
@@ -72,7 +77,8 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("ETag", server.etag)
-        self.send_header("Content-Length", server.length or str(len(content) - start))
+        if server.length != "none":
+            self.send_header("Content-Length", server.length or str(len(content) - start))
         self.end_headers()
         end = len(content)
         if server.breaks:
@@ -222,6 +228,25 @@ def test_too_little_space_is_said_first(
         download(f"{server.url}/a.bin", tmp_path / "a.bin", patience=HASTE)
     assert server.sent < 8_000_000
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", ["none", "8000000"])
+def test_the_reserve_is_kept_while_writing(
+    length: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a length the server may send without end; with one, others fill the disk."""
+    server.length = length
+    free = shutil.disk_usage(tmp_path).free
+    asked = iter(range(100))
+    status = namedtuple("status", "free")
+    # As a disk that gets fuller: of 1 GB no more is free than the reserve, in the end.
+    monkeypatch.setattr(
+        disk.shutil, "disk_usage", lambda _: status((64 << 20) + (9 << 20) - (next(asked) << 20))
+    )
+    with pytest.raises(AudiostyleError, match=r"are needed for a\.bin.*stay free"):
+        download(f"{server.url}/a.bin", tmp_path / "a.bin", patience=HASTE)
+    assert free > 0
+    assert 0 < (tmp_path / "a.bin.part").stat().st_size < 8_000_000
 
 
 @pytest.fixture
@@ -454,3 +479,69 @@ def test_a_mirror_in_object_storage(
     (tmp_path / "d" / "a.bin.part.tag").write_text(tag)
     download(f"s3://{BUCKET}/mirror/a.bin", tmp_path / "d" / "a.bin", hash=md5(long))
     assert names(tmp_path / "d") == ["a.bin"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["md5:{md5}", "MD5:{md5}", "{md5}", " {MD5} ", "sha256:{sha256}", "{sha256}", "sha-1:{sha1}"],
+)
+def test_forms_of_hashes(form: str, server: Server, tmp_path: Path) -> None:
+    content = server.files["/a.bin"]
+    digests = {n: hashlib.new(n, content).hexdigest() for n in ("md5", "sha1", "sha256")}
+    text = form.format(**digests, MD5=digests["md5"].upper())
+    download(f"{server.url}/a.bin", tmp_path / "a.bin", hash=text, patience=HASTE)
+    wrong = form.format(md5="0" * 32, MD5="0" * 32, sha1="0" * 40, sha256="0" * 64)
+    with pytest.raises(InputError, match=r"expected (MD5|SHA-1|SHA-256) 000.*, got [1-9a-f]"):
+        download(f"{server.url}/a.bin", tmp_path / "b.bin", hash=wrong, patience=HASTE)
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize(
+    "text", ["sha999:abc", "abc", "md5:", "md5:" + "g" * 32, "md5:" + "0" * 31]
+)
+def test_what_is_no_hash(text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"hash: .* is none of md5: and 32 hexadecimal digits"):
+        located("https://localhost/a.zip", tmp_path / "home", hash=text)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a.bin", "a.bin.part", "a.bin.part.tag"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "fifo"])
+def test_what_was_planted_where_a_download_goes(
+    kind: str, name: str, server: Server, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"of the user")
+    (tmp_path / "home").mkdir()
+    planted = tmp_path / "home" / name
+    {
+        "link": lambda: planted.symlink_to(victim),
+        "hard link": lambda: planted.hardlink_to(victim),
+        "fifo": lambda: os.mkfifo(planted),
+    }[kind]()
+    with contextlib.suppress(AudiostyleError):
+        digest = md5(server.files["/a.bin"])
+        download(f"{server.url}/a.bin", tmp_path / "home" / "a.bin", hash=digest, patience=HASTE)
+    assert victim.read_bytes() == b"of the user"
+
+
+def test_a_folder_of_downloads_that_leads_elsewhere(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "home").mkdir()
+    server.files["/s.tar.gz"] = small_set(tmp_path / "s.tar.gz").read_bytes()
+    name = f"s-{digest_of([f'{server.url}/s.tar.gz', ''])[:12]}"
+    (tmp_path / "home" / f"{name}.download").symlink_to(tmp_path / "victim")
+    with pytest.raises(InputError, match="is a link"):
+        located(f"{server.url}/s.tar.gz", tmp_path / "home", patience=HASTE)
+    assert names(tmp_path / "victim") == []
+
+
+def test_an_archive_on_this_machine_is_not_copied(tmp_path: Path) -> None:
+    archive = small_set(tmp_path / "set.tar.gz")
+    archive.chmod(0o444)
+    for address in (str(archive), archive.as_uri()):
+        folder = located(address, tmp_path / address[:4].strip("/"))
+        assert [p.name for p in folder.parent.iterdir()] == [folder.name]
+    with pytest.raises(InputError, match=r"set\.tar\.gz: expected MD5 0000.*, got"):
+        located(str(archive), tmp_path / "other", hash="0" * 32)
+    assert archive.exists()
