@@ -18,16 +18,16 @@ from audiostyle import audio, spectrogram_set
 from audiostyle.artifacts import bytes_digest, file_digest
 from audiostyle.audio import blocks
 from audiostyle.audio.levels import samples_in
-from audiostyle.errors import AudioError, InputError
-from audiostyle.progress import progress
+from audiostyle.errors import AudioError
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from audiostyle.spectrogram_set import Clip, Failure
 from components.preprocess.cache import SpectrogramCache, key_of, settings_digest
 from components.preprocess.config import CutConfig
 from components.preprocess.config import PreprocessConfig as PreprocessConfig
 from components.preprocess.cutting import count, cut
-from components.preprocess.data_set import DataSet, data_set
+from components.preprocess.data_set import data_set
 from components.preprocess.extract import is_archive
+from components.preprocess.failures import bounded
 from components.preprocess.fetch import located, named
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _preprocess(
     )
     # Of a manifest that was named itself, paths are relative to its folder.
     place = name if listing.root == folder else str(Path(name).parent)
-    checked = _bounded(results, listing, config.max_failures, place)
+    checked = bounded(results, listing.clips, config.max_failures, place)
     spectrogram_set.write(out, config.spectrogram, about, _flat(checked))
     classes = len({clip.label for clip in listing.clips})
     log.info("preprocess: %d files of %d classes", total, classes)
@@ -261,43 +261,3 @@ def _flat(results: Iterable[list[tuple[Clip, Tensor]] | Failure]) -> Iterator[_R
             yield result
         else:
             yield from result
-
-
-def _bounded(
-    results: Iterable[list[tuple[Clip, Tensor]] | Failure],
-    listing: DataSet,
-    share: float,
-    place: str,
-) -> Iterator[list[tuple[Clip, Tensor]] | Failure]:
-    """Pass results on, and raise InputError for too many failures, or a class of nothing else.
-
-    place: the folder that paths are relative to, for errors.
-    """
-    total = len(listing.clips)
-    files = {clip.path: (clip.label, clip.split == "train") for clip in listing.clips}
-    usable: set[tuple[str, bool]] = set()
-    failures: dict[str, Failure] = {}
-    for result in progress(results, "preprocess", total):
-        if isinstance(result, Failure):
-            if result.path in failures:  # of the parts of a long recording one is enough
-                continue
-            failures[result.path] = result
-            log.warning("preprocess: %s/%s: %s", place, result.path, result.reason)
-            if len(failures) > share * total:
-                raise InputError(
-                    f"{place}/{result.path}: {result.reason} ({len(failures)} of {total} files"
-                    f" cannot be used, max_failures is {share:.2%})"
-                )
-        else:
-            usable.update(files[clip.path] for clip, _ in result)
-        yield result
-    for label in sorted({label for label, _ in files.values()}):
-        if (label, True) in usable:
-            continue
-        number = sum(files[path] == (label, True) for path in failures)
-        first = next((f for path, f in failures.items() if files[path] == (label, True)), None)
-        reason = f", first {first.path}: {first.reason}" if first else ": all of it is silence"
-        raise InputError(
-            f"{place}: none of the training recordings of {label!r} can be used"
-            f" ({number} failed{reason})"
-        )

@@ -1,6 +1,7 @@
 """Taking zip archives out: regular files, written by us, in bounded memory."""
 
 import contextlib
+import re
 import stat
 import zipfile
 from pathlib import Path
@@ -53,7 +54,7 @@ def _parts(member: zipfile.ZipInfo) -> Parts:
         # Some programs for Windows write its separator, which the format does not know.
         name = name.replace("\\", "/")
     parts = parts_of(name)
-    if parts and parts[0].endswith(":"):
+    if parts and re.fullmatch("[A-Za-z]:", parts[0]):
         raise UnsafeError(f"{name!r:.200} names a drive")
     return parts
 
