@@ -43,8 +43,9 @@ def registry_uri(empty_database: Path, tmp_path: Path) -> str:
 class MlflowServer:
     """`mlflow server`, which hands artifacts on to a bucket; can be killed and started again."""
 
-    def __init__(self, folder: Path, store: SeaweedFS) -> None:
+    def __init__(self, folder: Path, store: SeaweedFS, workers: int = 1) -> None:
         self.folder = folder
+        self._workers = workers
         self.port = _free_ports(1)[0]
         self.uri = f"http://127.0.0.1:{self.port}"
         self._environment = {
@@ -60,7 +61,12 @@ class MlflowServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         arguments = ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
-        arguments += ["--artifacts-destination", f"s3://{BUCKET}/mlflow", "--workers", "1"]
+        arguments += [
+            "--artifacts-destination",
+            f"s3://{BUCKET}/mlflow",
+            "--workers",
+            str(self._workers),
+        ]
         arguments += ["--host", "127.0.0.1", "--port", str(self.port)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

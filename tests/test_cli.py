@@ -133,6 +133,65 @@ def test_stages_one_after_another(data: Path, pairs: Path, tmp_path: Path) -> No
     assert (d / "report.html").is_file()
 
 
+# What the distribution without its extras does not install, by the names of their modules.
+_EXTRAS = (
+    *("boto3", "botocore", "docker", "jinja2", "kfp", "kfp_kubernetes", "librosa"),
+    *("matplotlib", "mlflow", "numba", "PIL", "pooch", "requests", "soundfile", "soxr", "tabulate"),
+)
+_PLAIN = (
+    "import sys\n"
+    f"for name in {_EXTRAS!r}: sys.modules[name] = None\n"
+    "from pipeline.cli import main\n"
+    "main(prog_name='audiostyle')\n"
+)
+
+
+def plain(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command as `pip install audiostyle`, without an extra, gives it."""
+    command = [sys.executable, "-c", _PLAIN, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_without_extras_help_works(here: Path) -> None:
+    shown = plain("--help", cwd=here)
+    assert shown.returncode == 0, shown.stderr
+    commands = [line.split()[0] for line in shown.stdout.split("Commands:\n")[1].splitlines()]
+    assert {"run", "stylize", "train", "models", "submit"} <= set(commands)
+    each = f"for name in {commands!r}: main([name, '--help'], standalone_mode=False)"
+    text = _PLAIN.replace("main(prog_name='audiostyle')", each)
+    every = subprocess.run(
+        [sys.executable, "-c", text],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert every.returncode == 0, every.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stylize", "content.wav", "style.mp3", "-o", "out.wav"],
+        ["train", "."],
+        ["run", "--data", ".", "--pairs", "quick.yaml"],
+        ["submit", "train", "--data", "esc10", "--tracking-uri", "http://mlflow:5000"],
+        ["runs", "list", "--host", "http://127.0.0.1:9"],
+        ["compile", "--out", "out"],
+    ],
+)
+def test_without_extras_an_error_names_what_to_install(arguments: list[str], here: Path) -> None:
+    before = sorted(here.iterdir())
+    done = plain(*arguments, cwd=here)
+    assert done.returncode == 1, done.stderr
+    assert "pip install 'audiostyle[pipeline]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(here.iterdir()) == before
+
+
 @pytest.mark.slow
 def test_sigterm_leaves_nothing_half_written(here: Path, classifier: Path) -> None:
     (here / "long.yaml").write_text("stylize: {iterations: 1000000}\n")

@@ -1,5 +1,6 @@
 """The whole pipeline through its front door: a page, a registered model, a second run."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -69,6 +70,44 @@ def test_a_second_run_reuses_what_has_not_changed(
     shutil.copy(changed / "a.wav", changed / "b.flac")
     third = again(here, data, changed / "pairs.csv")
     assert executed(third) == ["register", "stylize", "reconstruct"]
+
+
+def test_two_runs_at_once_in_a_new_workspace(data: Path, pairs: Path, tmp_path: Path) -> None:
+    """Both succeed, with one version of the one classifier, and a page."""
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    command = [sys.executable, "-m", "pipeline.cli", "run", "--data", str(data)]
+    command += ["--pairs", str(pairs), "--config", "config.yaml"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=600)[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    listed = audiostyle("models", "list", "--json", cwd=tmp_path)
+    assert [version["version"] for version in json.loads(listed.stdout)] == [1], listed.stdout
+    assert (tmp_path / "outputs" / "latest" / "report.html").is_file()
+    assert not list((tmp_path / "outputs").glob("checkpoints*"))
+
+
+@pytest.mark.parametrize("kind", ["broken", "few"])
+def test_a_first_command_that_fails_leaves_nothing(data: Path, tmp_path: Path, kind: str) -> None:
+    bad = tmp_path / "data"
+    here = tmp_path / "here"
+    here.mkdir()
+    if kind == "broken":
+        shutil.copytree(data, bad)
+        (bad / "train" / "bell" / "broken.wav").write_bytes(b"no audio at all" * 100)
+    else:
+        for label in ("bell", "reed"):
+            (bad / label).mkdir(parents=True)
+            shutil.copy(data / "train" / label / f"{label}1.wav", bad / label)
+    done = audiostyle("train", bad, cwd=here)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert list(here.iterdir()) == []
 
 
 def test_the_registered_model_is_used(

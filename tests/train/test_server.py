@@ -1,7 +1,11 @@
 """Registration against a real MLflow server with its artifacts in a bucket, and without one."""
 
+import contextlib
 import json
+import multiprocessing
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,7 +26,7 @@ from mlflow_server import (  # noqa: F401, fixtures
     line,
     mlflow_server,
 )
-from seaweedfs import seaweedfs_server  # noqa: F401, a fixture
+from seaweedfs import SeaweedFS, seaweedfs_server  # noqa: F401, a fixture
 
 from audiostyle import artifacts, network
 from audiostyle.errors import AudiostyleError
@@ -266,6 +270,59 @@ def test_an_answer_that_is_lost_makes_no_second_version(
     register(made, clips, line.uri, GATE)
     assert lost
     assert versions(line.uri) == before + 1
+
+
+def in_a_process(classifier: Path, clips: Path, uri: str) -> None:
+    torch.set_num_threads(1)
+    register(classifier, clips, uri, GATE)
+
+
+def test_sixteen_registrations_at_once_on_a_new_server(
+    seaweedfs_server: SeaweedFS,
+    empty_database: Path,
+    clips: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eight of one classifier, eight of one each, against four workers on one sqlite database."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    server = MlflowServer(tmp_path, seaweedfs_server, workers=4)
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute("DELETE FROM experiments WHERE name = ?", (EXPERIMENT,))
+        connection.commit()
+    others = [
+        made_sets.variant(
+            trained, clips, tmp_path / f"v{n}", spoilt(0.0, seed=n), lambda test: None
+        )
+        for n in range(100, 108)
+    ]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["components.train.register"])
+    server.start()
+    try:
+        processes = [
+            context.Process(target=in_a_process, args=(classifier, clips, server.uri))
+            for classifier in [trained] * 8 + others
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(400)
+        assert [process.exitcode for process in processes] == [0] * 16
+        registry = Registry(server.uri)
+        there = registry.versions()
+        digests = [version.tags["audiostyle.digest"] for version in there]
+        expected = {artifacts.opening(p, artifacts.CLASSIFIER).digest for p in (trained, *others)}
+        assert len(digests) == len(set(digests)) == 9
+        assert set(digests) == expected
+        assert all("audiostyle.verdict" in version.tags for version in there)
+        names = [e.name for e in mlflow.MlflowClient(server.uri).search_experiments()]
+        assert names.count(EXPERIMENT) == 1
+        assert registry.champion() is not None
+    finally:
+        server.stop()
 
 
 def test_a_server_that_starts_anew_is_waited_for(
