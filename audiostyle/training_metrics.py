@@ -1,4 +1,4 @@
-"""What a classifier artifact tells of its training: `metrics.json`, written by train."""
+"""What a classifier artifact holds about its training: `metrics.json`, written by train."""
 
 from typing import Any
 
@@ -37,12 +37,12 @@ def read_metrics(classifier: Artifact) -> dict[str, Any]:
     path = classifier.path(NAME)
     try:
         values: dict[str, Any] = json_value(path.read_bytes(), finite=False)
-        found = _Metrics.model_validate(values)
+        metrics = _Metrics.model_validate(values)
     except ValidationError as error:
         raise ArtifactError(path, problems(error)[0]) from None
     except ValueError as error:
         raise ArtifactError(path, f"is not JSON: {error}") from None
-    classes = len(found.test.per_class)
-    if [len(row) for row in found.test.confusion] != [classes] * classes:
+    classes = len(metrics.test.per_class)
+    if [len(row) for row in metrics.test.confusion] != [classes] * classes:
         raise ArtifactError(path, f"test.confusion: is not {classes} rows of {classes}")
     return values

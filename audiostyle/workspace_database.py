@@ -227,8 +227,8 @@ def _schema() -> tuple[str, frozenset[str]]:
     folder = Path(spec.submodule_search_locations[0]) / "store" / "db_migrations" / "versions"
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
     revisions, before = (
-        {found for text in texts for found in re.findall(rf'^{name} = "(\w+)"', text, re.MULTILINE)}
-        for name in ("revision", "down_revision")
+        {name for text in texts for name in re.findall(rf'^{key} = "(\w+)"', text, re.MULTILINE)}
+        for key in ("revision", "down_revision")
     )
     (head,) = revisions - before
     return head, frozenset(revisions)

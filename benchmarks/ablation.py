@@ -27,7 +27,7 @@ from audiostyle.spectrogram_set import Clip
 from benchmarks.bundled import RECORDINGS
 from components.preprocess.config import PreprocessConfig
 from components.preprocess.preprocess import preprocess
-from components.train.augmentation import AugmentationConfig
+from components.train.config import AugmentationConfig
 from components.train.folds import cross_validate
 from pipeline import settings
 

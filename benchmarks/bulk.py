@@ -37,7 +37,7 @@ from components.preprocess.config import PreprocessConfig
 from components.preprocess.preprocess import preprocess
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
-from components.train.fit import TrainConfig
+from components.train.config import TrainConfig
 from components.train.train import train
 from pipeline.bulk import manifest
 from pipeline.bulk.items import Base

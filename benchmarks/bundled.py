@@ -7,7 +7,7 @@ from components.preprocess.config import PreprocessConfig
 from components.preprocess.data_version import data_version
 from components.preprocess.preprocess import preprocess
 from components.stylize.pairs import Pair, read_pairs
-from components.train.fit import TrainConfig
+from components.train.config import TrainConfig
 from components.train.train import train
 from pipeline import images
 

@@ -1,4 +1,4 @@
-"""Stages in containers of this machine: what kfp.local.DockerRunner is told, and what it is not.
+"""Stages in containers of this machine: images, mounts and rights for kfp.local.DockerRunner.
 
 The containers are as strict as a cluster's: not root, a read-only root file system with a tmpfs at
 /tmp, no capabilities, and no other network than the one that is named.
@@ -92,13 +92,13 @@ def pinned(client: "DockerClient") -> Callable[[str], str]:
     for stage in images.STAGES:
         name = images.of(stage)
         try:
-            found = client.images.get(name)
+            local = client.images.get(name)
         except docker.errors.ImageNotFound:
-            found = _pulled(client, name)
+            local = _pulled(client, name)
         if "@" not in name:
             repository = name.rpartition(":")[0]
-            tag = found.id.removeprefix("sha256:")[:16]
-            found.tag(repository, tag)
+            tag = local.id.removeprefix("sha256:")[:16]
+            local.tag(repository, tag)
             name = f"{repository}:{tag}"
         names[stage] = name
     return names.__getitem__
@@ -159,12 +159,14 @@ def share(workspace: Path) -> None:
     """
     if os.getuid():
         return
-    kept = [workspace / name for name in ("checkpoints", "mlflow.db", "mlartifacts")]
+    lasting = [
+        workspace / name for name in ("checkpoints", "mlflow.db", ".mlflow.db.lock", "mlartifacts")
+    ]
     for path in (
         workspace,
         workspace / "pipeline",
-        *kept,
-        *(p for k in kept for p in k.rglob("*")),
+        *lasting,
+        *(path for folder in lasting for path in folder.rglob("*")),
     ):
         if path.exists() and not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o770 if path.is_dir() else 0o660))
@@ -185,13 +187,13 @@ def _check_readable(paths: Iterable[Path]) -> None:
 def _mounts(writable: list[Path], readable: Iterable[Path]) -> list["Mount"]:
     from docker.types import Mount
 
-    kept: list[Path] = []
+    mounted: list[Path] = []
     for path in sorted({path.absolute() for path in readable}):
-        if path not in writable and not any(path.is_relative_to(above) for above in kept):
-            kept.append(path)
+        if path not in writable and not any(path.is_relative_to(above) for above in mounted):
+            mounted.append(path)
     return [
         *(Mount(str(path), str(path), type="bind") for path in writable),
-        *(Mount(str(path), str(path), type="bind", read_only=True) for path in kept),
+        *(Mount(str(path), str(path), type="bind", read_only=True) for path in mounted),
     ]
 
 

@@ -18,7 +18,7 @@ FORMATS = {
 
 
 def target(uri: str) -> Store:
-    """The store at a URI, found to answer. Raises InputError or StoreUnavailableError."""
+    """The store at a URI, once it has answered. Raises InputError or StoreUnavailableError."""
     store = open_store(uri)
     store.check()
     return store

@@ -7,7 +7,7 @@ from audiostyle.config import Config
 from components.preprocess.config import PreprocessConfig
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
-from components.train.fit import TrainConfig
+from components.train.config import TrainConfig
 from components.train.gate import GateConfig
 from pipeline.cluster_config import ClusterConfig
 

@@ -91,7 +91,7 @@ def classifier(spectrograms: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def small_training(**changes: object) -> "TrainConfig":  # noqa: F821
     """Settings that train in a second or two."""
-    from components.train.fit import TrainConfig
+    from components.train.config import TrainConfig
 
     values = {"network": {"bands": 32, "channels": (4, 8, 8, 8)}, "epochs": 4, "batch": 4}
     return TrainConfig.parse({**values, **changes}, "test")

@@ -16,8 +16,8 @@ from audiostyle.files import write_text
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.spectrogram_set import Clip
+from components.train.config import TrainConfig
 from components.train.evaluation import measure, probabilities
-from components.train.fit import TrainConfig
 
 SMALL = SpectrogramConfig(n_fft=256, hop_length=128, clip_seconds=0.25)
 LABELS = ("high", "low", "middle")

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from audiostyle.errors import InputError
 from components.stylize.config import StylizeConfig
-from components.train.fit import TrainConfig
+from components.train.config import TrainConfig
 
 # What YAML 1.1, or pydantic, reads as another number than the one that is written.
 DOUBTFUL = [

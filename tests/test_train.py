@@ -11,7 +11,8 @@ from conftest import small_training
 
 from audiostyle import artifacts, network, spectrogram_set
 from audiostyle.errors import InputError
-from components.train.augmentation import AugmentationConfig, augment, mix
+from components.train.augmentation import augment, mix
+from components.train.config import AugmentationConfig
 from components.train.evaluation import measure
 from components.train.train import train
 

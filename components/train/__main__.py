@@ -8,7 +8,7 @@ import click
 from audiostyle.command import Command
 from audiostyle.options import config_from, config_options
 from audiostyle.terminal import log_to_stderr
-from components.train.fit import TrainConfig
+from components.train.config import TrainConfig
 from components.train.folds import ALL, cross_validate
 from components.train.train import train
 

@@ -5,34 +5,12 @@ along time, and a change of tuning a shift along the bands; so it costs little a
 batch is. Input and output: [batch, bands, frames] float32, natural log of power.
 """
 
-from typing import Literal
-
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from audiostyle.config import Config
-
-
-class AugmentationConfig(Config):
-    """How strongly. Zero turns a kind off, a crop of 1 the random time."""
-
-    crop: float = Field(
-        0.75, gt=0, le=1, description="share of a clip seen, at a random place; 1: all, unmoved"
-    )
-    filter_db: float = Field(8.0, ge=0, description="dB, deviation of a random smooth equaliser")
-    room: float = Field(0.5, ge=0, le=1, description="share of clips that get a reverberant tail")
-    noise: float = Field(0.5, ge=0, le=1, description="share of clips that get coloured noise")
-    tuning: float = Field(1.5, ge=0, description="bands, largest shift along the band axis")
-    masks: int = Field(1, ge=0, description="time and band masks each (SpecAugment, Park 2019)")
-    mixup: float = Field(
-        0.3, ge=0, description="alpha of the Beta distribution of shares (Zhang 2018); 1: uniform"
-    )
-    mixing: Literal["level", "power"] = Field(
-        "level", description="of two clips' levels, or of their sounds (between-class learning)"
-    )
+from components.train.config import AugmentationConfig
 
 
 def augment(x: Tensor, config: AugmentationConfig, random: torch.Generator) -> Tensor:

@@ -32,7 +32,7 @@ def train(
 
     from audiostyle.command import task
     from audiostyle.network import device_of
-    from components.train.fit import TrainConfig
+    from components.train.config import TrainConfig
     from components.train.lineage import lineage
     from components.train.train import train
 
@@ -80,8 +80,8 @@ def register(
         own = ("store_session_info", "display_name")
         known = {k: str(v) for k, v in classifier.metadata.items() if k not in own}
         known["pipeline_run"] = pipeline_run
-        told = register(classifier.path, spectrograms.path, tracking_uri, settings, known)
-        return told, told["uri"], told["verdict"]  # type: ignore[return-value]
+        row = register(classifier.path, spectrograms.path, tracking_uri, settings, known)
+        return row, row["uri"], row["verdict"]  # type: ignore[return-value]
 
 
 @dsl.component(base_image="audiostyle/train", install_kfp_package=False)
@@ -103,7 +103,7 @@ def check_changes(
         The word train or skip, why, and what is registered already where it is skip.
     """
     from audiostyle.command import task
-    from components.train.fit import TrainConfig
+    from components.train.config import TrainConfig
 
     with task():
         settings = TrainConfig.parse(config, "config of train")
@@ -111,8 +111,8 @@ def check_changes(
             return "train", "asked for", {}  # type: ignore[return-value]
         from components.train.retraining import decide
 
-        found = decide(spectrograms.path, tracking_uri, settings)
-        return found.decision, found.reason, found.registration()  # type: ignore[return-value]
+        choice = decide(spectrograms.path, tracking_uri, settings)
+        return choice.decision, choice.reason, choice.registration()  # type: ignore[return-value]
 
 
 @dsl.component(base_image="audiostyle/train", install_kfp_package=False)
@@ -138,7 +138,7 @@ def cross_validate(
     from pathlib import Path
 
     from audiostyle.command import task
-    from components.train.fit import TrainConfig
+    from components.train.config import TrainConfig
     from components.train.folds import cross_validate
 
     with task(checkpoints=checkpoints):

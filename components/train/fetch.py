@@ -18,7 +18,7 @@ def fetch(reference: str, tracking_uri: str, out: Path | str) -> str:
     version = registry.find(reference)
     out = Path(out)
     with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary:
-        found = registry.download(version, Path(temporary))
-        artifacts.opening(found, artifacts.CLASSIFIER)
-        shutil.copytree(found, out, dirs_exist_ok=True)
+        local = registry.download(version, Path(temporary))
+        artifacts.opening(local, artifacts.CLASSIFIER)
+        shutil.copytree(local, out, dirs_exist_ok=True)
     return version.uri

@@ -9,35 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiostyle.config import Config
 from audiostyle.errors import ArtifactError, AudiostyleError
-from audiostyle.network import Classifier, NetworkConfig
+from audiostyle.network import Classifier
 from audiostyle.progress import bar
 from components.train import checkpoint
-from components.train.augmentation import AugmentationConfig, augment, mix
+from components.train.augmentation import augment, mix
+from components.train.config import TrainConfig
 from components.train.evaluation import probabilities
 from components.train.placement import held, taken
 
 log = logging.getLogger(__name__)
-
-
-class TrainConfig(Config):
-    """Settings of the stage."""
-
-    network: NetworkConfig = NetworkConfig()
-    augmentation: AugmentationConfig = AugmentationConfig()
-    epochs: int = Field(50, ge=1, description="most passes over the training clips")
-    patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
-    batch: int = Field(32, ge=2, description="clips in a step")
-    learning_rate: float = Field(3e-3, gt=0, description="peak of the one-cycle schedule (AdamW)")
-    weight_decay: float = Field(0.02, ge=0, description="of AdamW")
-    label_smoothing: float = Field(0.05, ge=0, lt=1, description="share spread over all classes")
-    seed: int = Field(0, description="of weights, order, augmentation and dropout")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
 @dataclass(frozen=True)
@@ -79,16 +63,16 @@ def fit(
     optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
     steps = -(-len(x) // config.batch)
     progress = Progress()
-    if checkpoints and (found := checkpoint.latest(checkpoints)):
+    if checkpoints and (state := checkpoint.latest(checkpoints)):
         try:
-            _resume(model, optimiser, progress, found)
+            _resume(model, optimiser, progress, state)
         except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise ArtifactError(
-                checkpoint.path_of(checkpoints, found.epoch),
+                checkpoint.path_of(checkpoints, state.epoch),
                 f"is no checkpoint of this training: {' '.join(str(error).split()):.300};"
                 " remove its folder to start anew",
             ) from None
-        log.info("train: going on after epoch %d", found.epoch)
+        log.info("train: going on after epoch %d", state.epoch)
     with bar(None, "train", config.epochs) as shown:
         shown.update(len(progress.history))
         for epoch in range(len(progress.history), config.epochs):
@@ -174,22 +158,22 @@ def _resume(
     model: Classifier,
     optimiser: torch.optim.Optimizer,
     progress: Progress,
-    found: checkpoint.Checkpoint,
+    state: checkpoint.Checkpoint,
 ) -> None:
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimiser": {}}
-    for key, value in found.tensors.items():
+    for key, value in state.tensors.items():
         part, name = key.split(".", 1)
         parts[part][name] = value
     model.load_state_dict(parts["model"])
     checkpoint.restore_optimiser(optimiser, parts["optimiser"])
     device = next(model.parameters()).device
-    progress.history = [dict(row) for row in found.values["history"]]
+    progress.history = [dict(row) for row in state.values["history"]]
     if not all(math.isfinite(value) for row in progress.history for value in row.values()):
         raise ValueError("its history is not of numbers")
-    if len(progress.history) != found.epoch + 1:
+    if len(progress.history) != state.epoch + 1:
         raise ValueError(f"its history has {len(progress.history)} epochs")
-    progress.best_epoch = int(found.values["best_epoch"])
-    progress.seconds = float(found.values.get("seconds", 0.0))
+    progress.best_epoch = int(state.values["best_epoch"])
+    progress.seconds = float(state.values.get("seconds", 0.0))
     progress.best_loss = progress.history[progress.best_epoch]["validation_loss"]
     progress.best_weights = {name: value.to(device) for name, value in parts["best"].items()}
 

@@ -13,7 +13,7 @@ from audiostyle.errors import ArtifactError
 from audiostyle.files import write_text
 from audiostyle.training_metrics import read_metrics
 from components.train import checkpoint, protocol
-from components.train.fit import TrainConfig
+from components.train.config import TrainConfig
 from components.train.train import train
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What a classifier came about with: the code, the image, the machine, the time it took."""
+"""Lineage of a classifier: the code, the image and the machine that it was trained with."""
 
 import platform
 import subprocess

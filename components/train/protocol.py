@@ -1,4 +1,4 @@
-"""Which clips teach, which choose and which test, where a data set is told apart by its folds."""
+"""Which clips teach, which choose and which test, for each fold of a data set."""
 
 import dataclasses
 from collections import Counter

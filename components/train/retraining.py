@@ -11,25 +11,25 @@ from typing import Any
 
 from audiostyle import artifacts, spectrogram_set
 from audiostyle.registry import CHALLENGER, MODEL, Registry, Version
+from components.train.config import TrainConfig
 from components.train.content import content_digest
-from components.train.fit import TrainConfig
 
 TRAIN = "train"
 SKIP = "skip"
-# Tags of a version, in the order in which they are told.
+# Tags of a version, in the order in which differences are named.
 DATA, SETTINGS, RELEASE = (f"audiostyle.{part}" for part in ("data", "settings", "release"))
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The word `train` or `skip` (kfp conditions on words), why, and the version that is left."""
+    """The word `train` or `skip` (kfp conditions on words), why, and the version that stays."""
 
     decision: str
     reason: str
     version: Version | None = None
 
     def registration(self) -> dict[str, Any]:
-        """What is told of the version, with the keys of a registration; empty without one."""
+        """The version that stays, with the keys of a registration; empty without one."""
         if self.version is None:
             return {}
         return {
@@ -85,15 +85,16 @@ def decide(data: Path | str, tracking_uri: str, config: TrainConfig) -> Decision
     if challenger and not _differing(mine, challenger):
         held = f"version {challenger.version} is of the same, and was held; see its reason"
         return Decision(SKIP, held, challenger)
-    told = [_told(tag, registry.parameters(champion), settings) for tag in differing]
-    return Decision(TRAIN, f"not as for version {champion.version}: {'; '.join(told)}")
+    before = registry.parameters(champion)
+    names = "; ".join(_difference(tag, before, settings) for tag in differing)
+    return Decision(TRAIN, f"not as for version {champion.version}: {names}")
 
 
-def _differing(mine: dict[str, str], found: Version) -> list[str]:
-    return [tag for tag, value in mine.items() if found.tags.get(tag) != value]
+def _differing(mine: dict[str, str], version: Version) -> list[str]:
+    return [tag for tag, value in mine.items() if version.tags.get(tag) != value]
 
 
-def _told(tag: str, before: dict[str, str], settings: dict[str, Any]) -> str:
+def _difference(tag: str, before: dict[str, str], settings: dict[str, Any]) -> str:
     """One difference in words; of settings, each by name."""
     name = tag.removeprefix("audiostyle.")
     if tag != SETTINGS:

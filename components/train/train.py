@@ -14,9 +14,10 @@ from audiostyle.files import write_text
 from audiostyle.network import Classifier
 from audiostyle.spectrogram_set import SpectrogramSet
 from components.train import checkpoint, protocol
+from components.train.config import TrainConfig
 from components.train.content import content_digest
 from components.train.evaluation import measure, probabilities
-from components.train.fit import Examples, Progress, TrainConfig, fit, standardise
+from components.train.fit import Examples, Progress, fit, standardise
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,11 @@ def train(
         clips = protocol.of_fold(clips, fold, config.seed)
     for split in spectrogram_set.SPLITS:
         if not len(clips.where(split)):
-            raise InputError(f"{data}: has no {split} clips, so nothing can be trained and told")
+            raise InputError(
+                f"train: none of the {len(clips.clips)} clips is in the {split} split, so that"
+                " nothing could be trained and measured; add recordings, raise that split's share"
+                " (`preprocess` in --config), or put some into a folder of its name"
+            )
     device = network.device_of(config.device)
     torch.manual_seed(config.seed)
     model = Classifier(config.network, clips.spectrogram, clips.class_names)

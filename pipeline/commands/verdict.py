@@ -35,9 +35,7 @@ def verdict_line(
     if registration["verdict"] != "hold":
         return line
     champion = _champion(workspace, tracking_uri)
-    now = (
-        f"version {champion}, the champion" if champion else f"none unless told `--model {version}`"
-    )
+    now = f"version {champion}, the champion" if champion else f"none but with `--model {version}`"
     where = shlex.join(
         ["--tracking-uri", tracking_uri] if tracking_uri else ["--workspace", str(workspace)]
     )

@@ -12,7 +12,7 @@ from audiostyle.config import Config
 from components.preprocess.preprocess import PreprocessConfig
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
-from components.train.fit import TrainConfig
+from components.train.config import TrainConfig
 from pipeline.settings import Settings
 
 _LAUGHS = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -9,7 +9,8 @@ from audiostyle import spectrogram_set
 from benchmarks.ablation import OFF, by_collection, recipes
 from benchmarks.bundled import RECORDINGS
 from components.preprocess.preprocess import PreprocessConfig
-from components.train.augmentation import AugmentationConfig, augment
+from components.train.augmentation import augment
+from components.train.config import AugmentationConfig
 from components.train.protocol import of_fold
 
 
