@@ -55,7 +55,7 @@ def test_an_empty_split_is_named(spectrograms: Path, tmp_path: Path, data: Path)
     shutil.copytree(data, root)
     shutil.rmtree(root / "validation")
     preprocess(root, tmp_path / "set", PreprocessConfig())
-    with pytest.raises(InputError, match="no validation clips"):
+    with pytest.raises(InputError, match="in the validation split"):
         train(tmp_path / "set", tmp_path / "model", small_training())
     assert not (tmp_path / "model").exists()
 

@@ -27,8 +27,15 @@ def ui(port: int, workspace: Path) -> None:
     say(f"http://127.0.0.1:{port}/#/models")
     sys.stdout.flush()
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    arguments = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
-    # -P: the server, and by the environment what it starts, runs no module of the current folder.
+    # uvicorn puts the current folder first on the path of its workers, whatever the environment
+    # says: so it is the one of the installation, in which no stranger's module lies.
+    os.chdir(sys.prefix)
     os.execv(  # noqa: S606
-        sys.executable, [sys.executable, "-P", "-m", "mlflow", "server", *arguments]
+        sys.executable,
+        [
+            *(sys.executable, "-P", "-m", "mlflow", "server"),
+            *("--backend-store-uri", uri),
+            *("--artifacts-destination", workspace_database.artifact_root(path)),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ],
     )

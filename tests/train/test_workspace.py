@@ -115,6 +115,7 @@ def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path)
     database = tmp_path / "work" / "mlflow.db"
     code = (
         "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143));"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from pathlib import Path; from audiostyle.workspace_database import prepare;"
         f"prepare(Path({str(database)!r}))"
     )
@@ -127,7 +128,7 @@ def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path)
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.6))
         process.send_signal(kind)
-        process.wait(60)
+        process.wait(300)
         stopped += process.returncode != 0
         done = audiostyle("models", "list", "--workspace", "work", cwd=tmp_path)
         if database.exists():  # it was faster than the signal
