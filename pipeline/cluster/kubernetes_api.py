@@ -4,6 +4,7 @@ Nothing here is needed to run a pipeline. What cannot be asked is None, within s
 """
 
 import logging
+import os
 from typing import Any
 
 _TIMEOUT = (3.0, 10.0)  # of a request: to connect, to be answered (seconds)
@@ -50,9 +51,10 @@ def connected() -> Kubernetes | None:
     from kubernetes import client, config
 
     configuration = client.Configuration()
+    file = os.environ.get("KUBECONFIG") or None  # read now, and not when kubernetes was imported
     try:
-        config.load_kube_config(client_configuration=configuration)
-        _, active = config.list_kube_config_contexts()
+        config.load_kube_config(file, client_configuration=configuration)
+        _, active = config.list_kube_config_contexts(file)
         return Kubernetes(configuration, str(active["name"]))
     except (config.ConfigException, OSError, TypeError, KeyError, ValueError):
         pass

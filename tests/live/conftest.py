@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_server import kubectl, live, trained  # noqa: F401, fixtures
+from live_server import champion, kubectl, live, trained  # noqa: F401, fixtures
 
 MARKS = ("<!-- live: begin -->", "<!-- live: end -->")
 

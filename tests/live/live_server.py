@@ -142,6 +142,17 @@ def trained(live: Live) -> Output:
     )
 
 
+@pytest.fixture(scope="session")
+def champion(request: pytest.FixtureRequest) -> None:
+    """A registered champion: one that is there, or the whole pipeline's."""
+    if uri := os.environ.get("AUDIOSTYLE_LIVE_MLFLOW"):
+        command = [sys.executable, "-m", "pipeline.cli", "models", "list", "--tracking-uri", uri]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        if "champion" in done.stdout:
+            return
+    request.getfixturevalue("trained")
+
+
 @pytest.fixture
 def kubectl() -> Callable[..., str]:
     """Kubernetes' own command, where this machine may use it."""

@@ -60,7 +60,7 @@ def test_schedule(live: Live, name: str) -> None:
 
 
 @pytest.mark.parametrize("shards", MANY)
-def test_bulk_shards(live: Live, trained: Output, shards: int) -> None:
+def test_bulk_shards(live: Live, champion: None, shards: int) -> None:
     """A bulk job shows the end of each of its shards."""
     store = open_store(live.folder)
     pairs = (INSTRUMENTS / "pairs" / "pairs.csv").read_text(encoding="utf-8").splitlines()
