@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python deploy/install_packages.py -c constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run paper test live check format compile lock audit images stack stack-down clean
+.PHONY: help run paper test live check format compile docs lock audit images stack stack-down clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ format: .venv/.dev  ## put the code in the house's format
 
 compile: .venv/.run  ## the pipelines as YAML for a Kubeflow Pipelines cluster, in outputs/compiled
 	$(BIN)/audiostyle compile --out outputs/compiled
+
+docs: .venv/.dev  ## the documentation as a site, in outputs/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo outputs/site/index.html
 
 # What else is to be had, as builds of torch for other CUDAs: deploy/lock.py --help.
 lock: .venv/.dev  ## deploy/requirements.lock again, for the versions of constraints.txt
