@@ -19,6 +19,7 @@ from components.preprocess.datasets.base import (
     levels,
 )
 from components.preprocess.datasets.registry import definitions
+from components.preprocess.extract import is_archive
 
 AUTO = "auto"
 # Folders with recordings that are not read, of which a line names as many.
@@ -116,7 +117,11 @@ def _why_no_folder(data: Path) -> str:
             f"has 0 class folders with recordings; {needs}. There are recordings deeper in,"
             f" below {names}: give the folder that holds the classes"
         )
-    return f"has 0 class folders with recordings; {needs}"
+    archives = [p.name for level in levels(data) for p in sorted(level.iterdir()) if is_archive(p)]
+    advice = (
+        f". It holds archives ({', '.join(archives[:_NAMED])}): extract them" if archives else ""
+    )
+    return f"has 0 class folders with recordings; {needs}{advice}"
 
 
 def _not_read(listing: Listing) -> str:

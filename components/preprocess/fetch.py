@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from audiostyle.artifacts import digest_of, file_digest
 from audiostyle.errors import InputError
 from audiostyle.files import temporary_folder
 from audiostyle.manifest import FORMATS, is_manifest
-from audiostyle.uris import file_path, object_name, require_no_secret, scheme_of
+from audiostyle.store import open_store
+from audiostyle.uris import file_path, object_name, require_no_secret, scheme_of, split_object
 from components.preprocess.datasets import registry
 from components.preprocess.datasets.base import Definition, File
 from components.preprocess.download import Patience, download
@@ -42,7 +43,8 @@ def located(
         name = _archive_name(path.name, file_digest(path))
         return fetch(name, (File(str(path), hash),), home, patience=patience)
     if scheme_of(data):
-        name = _archive_name(object_name(data.rstrip("/")), digest_of([data, hash]))
+        about = [data, hash, _tag(data)] if scheme_of(data) == "s3" else [data, hash]
+        name = _archive_name(object_name(data.rstrip("/")), digest_of(about))
         return fetch(name, (File(data, hash),), home, patience=patience)
     known = registry.named(data)
     files = _mirrored(known, mirror) if mirror else known.files
@@ -115,6 +117,33 @@ def named(folder: Path, name: str) -> Iterator[None]:
         if str(folder) == name:
             raise
         raise InputError(str(error).replace(str(folder), name)) from None
+
+
+@contextmanager
+def discarding(folder: Path, data: str, home: Path) -> Iterator[None]:
+    """On an error of what `located` extracted from an archive on this machine, remove that again.
+
+    It is as quickly extracted once more, and a mended archive goes to another folder.
+    """
+    new = is_archive(Path(data)) and not scheme_of(data) and folder.parent == home.resolve()
+    try:
+        yield
+    except InputError:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # not empty
+                home.rmdir()
+                home.parent.rmdir()
+        raise
+
+
+def _tag(uri: str) -> str:
+    """What changes when an object does. Raises InputError where there is none."""
+    store, key = split_object(uri)
+    tag = open_store(store).tag(key)
+    if tag is None:
+        raise InputError(f"{uri}: there is no such object")
+    return tag
 
 
 def _path_of(url: str) -> Path | None:

@@ -58,15 +58,17 @@ def train(
         address = registry_uri(workspace, tracking_uri)
         _check_database(address)  # before the training rather than after it
 
-    from components.preprocess.fetch import located
+    from components.preprocess.fetch import discarding, located
     from pipeline import images, local, settings, versions
     from pipeline.definitions import cross_validation, training
 
     chosen = with_cache(settings.load(config), cache)
     folder = located(data, workspace / "data", mirror=mirror)
+    with discarding(folder, data, workspace / "data"):
+        version = versions.of_data(folder, chosen.preprocess, data)
     values = {
         "data": str(folder),
-        "data_version": versions.of_data(folder, chosen.preprocess, data),
+        "data_version": version,
         "checkpoints": str(workspace.resolve() / "checkpoints"),
         **chosen.arguments("preprocess", "train"),
     }

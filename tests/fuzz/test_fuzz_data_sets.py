@@ -150,7 +150,9 @@ def _table(form: str, rows: list[dict[str, str]]) -> str:
         return "\ufeff" + text.getvalue()
     if form == "jsonl":
         return "\n\n".join(json.dumps(row, ensure_ascii=len(rows) % 2 == 0) for row in rows)
-    return str(yaml.safe_dump(rows, allow_unicode=len(rows) % 2 == 0))
+    # YAML takes other signs than line feeds for ends of lines.
+    plain = all(cell.isprintable() for row in rows for cell in row.values())
+    return str(yaml.safe_dump(rows, allow_unicode=plain))
 
 
 def _write(package: str, files: dict[str, bytes], folder: Path) -> str:

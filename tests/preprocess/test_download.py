@@ -545,3 +545,16 @@ def test_an_archive_on_this_machine_is_not_copied(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"set\.tar\.gz: expected MD5 0000.*, got"):
         located(str(archive), tmp_path / "other", hash="0" * 32)
     assert archive.exists()
+
+
+def test_an_object_that_changed_is_fetched_anew(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
+    store = open_store(f"s3://{BUCKET}")
+    folders = []
+    for label in ("a", "c"):
+        with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as made:
+            add(made, f"set/{label}/x.wav")
+        store.put("changing.tar.gz", (tmp_path / "x.tar.gz").read_bytes())
+        folders.append(located(f"s3://{BUCKET}/changing.tar.gz", tmp_path / "home"))
+    assert [names(folder) for folder in folders] == [["a", "set", "x.wav"], ["c", "set", "x.wav"]]
+    with pytest.raises(InputError, match="there is no such object"):
+        located(f"s3://{BUCKET}/nowhere.tar.gz", tmp_path / "home")

@@ -248,6 +248,7 @@ def test_an_archive_is_named_and_no_temporary_folder(
         last = done.stderr.splitlines()[-1]
         assert "recordings.zip" in last and words in last
         assert str(tmp_path) not in last and "audiostyle-" not in last
+    assert {p.name for p in tmp_path.iterdir()} == {"root", "recordings.zip"}
 
 
 @pytest.mark.parametrize(
@@ -300,3 +301,23 @@ def test_what_is_no_file_is_named(kind: str, tmp_path: Path) -> None:
     assert len(clips) == 8
     failures = (tmp_path / "set" / "failures.jsonl").read_text()
     assert "low/strange.wav" in failures and "is not a file" in failures
+
+
+def test_class_folders_behind_links(tmp_path: Path) -> None:
+    classes(tmp_path / "elsewhere")
+    (tmp_path / "root" / "mydata").mkdir(parents=True)
+    for label in ("low", "high"):
+        (tmp_path / "root" / "mydata" / label).symlink_to(tmp_path / "elsewhere" / label)
+    (tmp_path / "elsewhere" / "low" / "back").symlink_to(tmp_path / "root")
+    assert len(read(tmp_path / "root", tmp_path / "set")) == 4
+
+
+def test_an_archive_of_archives(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    classes(tmp_path / "inner")
+    archived(tmp_path / "root" / "train.zip", tmp_path / "inner")
+    outer = archived(tmp_path / "outer.zip", tmp_path / "root")
+    with pytest.raises(
+        InputError, match=r"outer\.zip.*holds archives \(train\.zip\): extract them"
+    ):
+        read(outer, tmp_path / "set")

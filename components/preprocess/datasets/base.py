@@ -120,8 +120,14 @@ def is_visible(name: str) -> bool:
 
 
 def all_recordings(root: Path) -> Iterator[Path]:
-    """Audio files in a folder and below, decodable or not, in any order."""
-    for folder, inner, names in os.walk(root):
+    """Audio files in a folder and below, decodable or not, in any order; links are followed."""
+    seen = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        status = os.stat(folder)  # noqa: PTH116, of a million names
+        if (status.st_dev, status.st_ino) in seen:
+            inner.clear()  # a link that leads back
+            continue
+        seen.add((status.st_dev, status.st_ino))
         inner[:] = [name for name in inner if is_visible(name)]
         for name in names:
             if is_visible(name) and _ending(name) in SUFFIXES | UNREADABLE:
