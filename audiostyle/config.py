@@ -2,16 +2,28 @@
 
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from audiostyle.errors import InputError
 from audiostyle.untrusted import yaml_value
 
 _GROUPED = re.compile(r"\s*[-+]?[0-9]*_[0-9_.eE+-]*\s*")
+
+
+# For `Field(json_schema_extra=NO_EFFECT)`: where, how fast or under which heading, but the same
+# result. Ledgers, caches and the check for changes leave such fields out.
+NO_EFFECT: dict[str, JsonValue] = {"affects_result": False}
 
 
 class Config(BaseModel):
@@ -55,6 +67,19 @@ class Config(BaseModel):
             raise InputError(f"{path}: is not YAML: {error}") from None
         return cls.parse({} if values is None else values, path)
 
+    @classmethod
+    def without_effect(cls) -> set[str]:
+        """Names of the fields that were declared with `NO_EFFECT`: they change no result."""
+        return {
+            name for name, field in cls.model_fields.items() if field.json_schema_extra == NO_EFFECT
+        }
+
+    @classmethod
+    def decisive(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Of plain values, those on which a result depends: what caches know a result by."""
+        ignored = cls.without_effect()
+        return {name: value for name, value in values.items() if name not in ignored}
+
     def plain(self) -> dict[str, Any]:
         """Values as JSON can hold them, for manifests and parameters; what is None is left out.
 
@@ -70,6 +95,11 @@ def problems(error: ValidationError) -> list[str]:
         f" (got {e['input']!r:.80})"
         for e in error.errors(include_url=False)
     ]
+
+
+def takes_text(annotation: Any) -> bool:
+    """Whether text is a value of an annotation, and none but text, as it is written."""
+    return set(_types(annotation)) <= {str, type(None)}
 
 
 def _types(annotation: Any) -> Iterator[Any]:

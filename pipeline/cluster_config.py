@@ -54,11 +54,32 @@ _SECRET = re.compile(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY|CREDENTIAL", re.IGNORECA
 class ConnectionSettings(Config):
     """The Kubeflow Pipelines server, and who asks."""
 
-    host: str = Field("", description="address of the API, e.g. https://kubeflow.example/pipeline")
-    ui: str = Field("", description="address of the web interface, where it is not the API's")
-    namespace: str = Field("", description="of the runs, where the server has many users")
-    token_file: str = Field("", description="file with a bearer token; read anew when it expires")
-    ca_file: str = Field("", description="PEM of the certificates that the server is checked with")
+    host: str = Field(
+        "",
+        description="address of the API, e.g. https://kubeflow.example/pipeline",
+        json_schema_extra={"envvar": "KF_PIPELINES_ENDPOINT", "metavar": "URL"},
+    )
+    ui: str = Field(
+        "",
+        description="address of the web interface, if it is not the API's",
+        json_schema_extra={"envvar": "KF_PIPELINES_UI_ENDPOINT", "metavar": "URL"},
+    )
+    namespace: str = Field(
+        "",
+        description="namespace of the runs, if the server has many users",
+        json_schema_extra={"envvar": "AUDIOSTYLE_KFP_NAMESPACE", "metavar": "NAME"},
+    )
+    token_file: str = Field(
+        "",
+        description="file with a bearer token, read again when the token expires; or set"
+        " AUDIOSTYLE_KFP_TOKEN",
+        json_schema_extra={"envvar": "AUDIOSTYLE_KFP_TOKEN_FILE", "metavar": "FILE"},
+    )
+    ca_file: str = Field(
+        "",
+        description="PEM file of certificates to check the server with",
+        json_schema_extra={"envvar": "AUDIOSTYLE_KFP_CA_FILE", "metavar": "FILE"},
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -193,9 +214,23 @@ class ClusterConfig(Config):
     """The section `cluster`."""
 
     connection: ConnectionSettings = ConnectionSettings()
-    experiment: str = Field("audiostyle", min_length=1, max_length=128)
-    pipeline_root: str = Field("", description="s3://bucket/prefix; the namespace's by default")
-    service_account: str = Field("", description="of the pods; the server's by default")
+    experiment: str = Field(
+        "audiostyle",
+        min_length=1,
+        max_length=128,
+        description="experiment of the runs",
+        json_schema_extra={"metavar": "NAME"},
+    )
+    pipeline_root: str = Field(
+        "",
+        description="s3://bucket/prefix for the outputs; by default the namespace's",
+        json_schema_extra={"metavar": "URI"},
+    )
+    service_account: str = Field(
+        "",
+        description="service account of the pods; by default the server's",
+        json_schema_extra={"metavar": "NAME"},
+    )
     tracking_uri: str = Field("", description="MLflow's address as the pods reach it")
     cache: str = Field("", description="URI of the spectrogram cache as the pods reach it")
     caching: bool = Field(True, description="whether kfp may take outputs of earlier tasks")

@@ -20,7 +20,7 @@ def preprocess(
         config: Settings of the stage; the defaults are used for what is not there.
         data_version: Anything that changes when the data does, so that the cache is missed then.
         mirror: Address of a folder with a named data set's files.
-        cache: URI of the spectrogram cache, where the settings name none.
+        cache: URI of the spectrogram cache; wins over that of the settings.
     """
     import tempfile
     from pathlib import Path
@@ -32,7 +32,7 @@ def preprocess(
 
     with task(), tempfile.TemporaryDirectory(prefix="audiostyle-") as home:
         settings = PreprocessConfig.parse(config, "config of preprocess")
-        settings = settings.model_copy(update={"cache": settings.cache or cache})
+        settings = settings.model_copy(update={"cache": cache or settings.cache})
         folder = located(data, Path(home), mirror=mirror)
         preprocess(folder, spectrograms.path, settings, name=data)
         spectrograms.metadata["data_version"] = data_version

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from audiostyle.config import Config
+from audiostyle.config import NO_EFFECT, Config
 from audiostyle.spectrogram_config import SpectrogramConfig
 
 
@@ -35,8 +35,14 @@ class PreprocessConfig(Config):
         0.01, ge=0, le=1, description="share of unusable files beyond which the stage fails"
     )
     cache: str = Field(
-        "", description="URI of the spectrogram cache: s3://bucket/prefix, file:///folder, a path"
+        "",
+        description="URI of the spectrogram cache: s3://bucket/prefix, file:///folder, a path",
+        json_schema_extra=NO_EFFECT,
     )
     workers: int = Field(
-        0, ge=0, le=256, description="threads; 0: one a core, two with a cache in a bucket"
+        0,
+        ge=0,
+        le=256,
+        description="threads; 0: one a core, two with a cache in a bucket",
+        json_schema_extra=NO_EFFECT,
     )

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from audiostyle.audio import Subtype
-from audiostyle.config import Config
+from audiostyle.config import NO_EFFECT, Config
 
 
 class ReconstructConfig(Config):
@@ -25,4 +25,6 @@ class ReconstructConfig(Config):
         None, ge=4000, le=192000, description="Hz; the content's where not given"
     )
     channels: Literal["content", "mono"] = Field("content", description="of the files")
-    title: str = Field("Audio style transfer", description="of the report page")
+    title: str = Field(
+        "Audio style transfer", description="of the report page", json_schema_extra=NO_EFFECT
+    )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from audiostyle.config import Config
+from audiostyle.config import NO_EFFECT, Config
 
 Tap = Literal["conv1", "conv2", "conv3", "conv4"]
 MethodName = Literal["default", "trained", "shallow", "base"]
@@ -46,9 +46,14 @@ class StylizeConfig(Config):
         1.5, ge=0.1, le=60, description="over which windows are cross-faded"
     )
     batch: int | None = Field(
-        None, ge=1, description="windows optimised together; else what suits the device"
+        None,
+        ge=1,
+        description="windows optimized together; by default, what suits the device",
+        json_schema_extra=NO_EFFECT,
     )
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    device: str = Field(
+        "auto", description="auto, cpu, cuda or cuda:N", json_schema_extra=NO_EFFECT
+    )
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "StylizeConfig":

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from audiostyle.config import Config
+from audiostyle.config import NO_EFFECT, Config
 from audiostyle.network_config import NetworkConfig
 
 
@@ -39,4 +39,6 @@ class TrainConfig(Config):
     weight_decay: float = Field(0.02, ge=0, description="of AdamW")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share spread over all classes")
     seed: int = Field(0, description="of weights, order, augmentation and dropout")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    device: str = Field(
+        "auto", description="auto, cpu, cuda or cuda:N", json_schema_extra=NO_EFFECT
+    )

@@ -44,9 +44,10 @@ class Decision:
 def recipe(content: str, settings: dict[str, Any]) -> dict[str, str]:
     """Tags that say what a training is made of.
 
-    content: output of `content_digest`. settings: of TrainConfig, plain; the device is left out.
+    content: output of `content_digest`. settings: of TrainConfig, plain; those without an effect on
+    the result are left out.
     """
-    what = {key: value for key, value in settings.items() if key != "device"}
+    what = TrainConfig.decisive(settings)
     return {
         DATA: content,
         SETTINGS: artifacts.digest_of(what),
@@ -102,7 +103,7 @@ def _difference(tag: str, before: dict[str, str], settings: dict[str, Any]) -> s
     now = {key: str(value) for key, value in flat(settings).items()}
     changes = [
         f"{key} {before.get(key, 'unset')} -> {now.get(key, 'unset')}"
-        for key in sorted({*before, *now} - {"device"})
+        for key in sorted({*before, *now} - TrainConfig.without_effect())
         if before.get(key) != now.get(key)
     ]
     return f"{name} ({', '.join(changes)})" if changes else name

@@ -24,6 +24,8 @@ from audiostyle.artifacts import digest_of
 from audiostyle.files import remove_temporaries
 from audiostyle.files_at import editing
 from audiostyle.store import FolderStore, Store, open_store
+from components.reconstruct.config import ReconstructConfig
+from components.stylize.config import StylizeConfig
 from pipeline.bulk.result_rows import FORMATS, HIGHEST, Line, lines
 
 log = logging.getLogger(__name__)
@@ -54,10 +56,8 @@ def key_of(
     settings: tuple[dict[str, Any], dict[str, Any]], model: dict[str, str], inputs: dict[str, str]
 ) -> str:
     """What an item's result depends on. inputs: role to a text that changes with the recording."""
-    stylize, reconstruct = ({**part} for part in settings)
-    for part in (stylize, reconstruct):
-        for name in ("device", "batch", "title"):  # where, how many at once, and a page's heading
-            part.pop(name, None)
+    stylize = StylizeConfig.decisive(settings[0])
+    reconstruct = ReconstructConfig.decisive(settings[1])
     return digest_of([VERSION, stylize, reconstruct, model, inputs])
 
 

@@ -10,31 +10,10 @@ from typing import Any
 import click
 
 from audiostyle.errors import InputError
+from audiostyle.options import setting_options, values_from
 from audiostyle.terminal import say, say_lines
+from pipeline.bulk.config import BulkConfig
 from pipeline.commands.options import with_options
-
-_HELP = {
-    "on_error": "After an item was set aside: go on with the others, or stop.",
-    "retries": "More attempts for an item that failed.",
-    "time_limit": "Seconds after which an item is stopped.",
-    "patience": "Seconds to keep retrying while storage is unavailable.",
-    "workers": "Processes. [default: one a core; one for a GPU]",
-    "report": "Items on the report page.",
-}
-# How a job is done, here and on a cluster; `how` takes them.
-HOW = (
-    click.option("--on-error", type=click.Choice(["skip", "stop"]), help=_HELP["on_error"]),
-    click.option("--retries", type=int, help=_HELP["retries"]),
-    click.option("--time-limit", type=float, help=_HELP["time_limit"]),
-    click.option("--patience", type=float, help=_HELP["patience"]),
-    click.option("--workers", type=int, help=_HELP["workers"]),
-    click.option("--report", type=int, help=_HELP["report"]),
-)
-
-
-def how(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of HOW that were given out of a command's."""
-    return {name: value for name in _HELP if (value := given.pop(name)) is not None}
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,7 +28,7 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--dry-run", is_flag=True, help="Print the plan: items, time, cost."),
         click.option("--price-per-hour", type=click.FloatRange(0), help="Of one machine."),
         click.option("--shard", metavar="I/N", default="0/1", help="Do every N-th item from I on."),
-        *HOW,
+        setting_options(BulkConfig),
     ]
     return with_options(group)(function)
 
@@ -71,7 +50,7 @@ class BulkRequest:
     def take(cls, given: dict[str, Any]) -> "BulkRequest":
         """Take its options out of a command's."""
         names = [name for name in cls.__dataclass_fields__ if name != "how"]
-        return cls(**{name: given.pop(name) for name in names}, how=how(given))
+        return cls(**{name: given.pop(name) for name in names}, how=values_from(BulkConfig, given))
 
     @property
     def is_complete(self) -> bool:
@@ -91,7 +70,6 @@ def bulk(request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, worksp
     stylize, reconstruct: settings. find: puts a classifier into a folder, if it is in none;
     returns its folder and name.
     """
-    from pipeline.bulk.config import BulkConfig
     from pipeline.bulk.items import Base
     from pipeline.bulk.job import Job, foresee, work
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from audiostyle.options import overlay, setting_options
+from pipeline.cluster_config import ConnectionSettings
 from pipeline.commands.options import with_options
 
 if TYPE_CHECKING:
@@ -21,33 +23,7 @@ _OPTIONS = (
         envvar="AUDIOSTYLE_CONFIG",
         help="YAML with settings of the stages and the section `cluster`.",
     ),
-    click.option(
-        "--host",
-        envvar="KF_PIPELINES_ENDPOINT",
-        metavar="URL",
-        help="Kubeflow Pipelines' API.",
-    ),
-    click.option(
-        "--ui",
-        envvar="KF_PIPELINES_UI_ENDPOINT",
-        metavar="URL",
-        help="Its web interface. [default: the host]",
-    ),
-    click.option(
-        "--namespace",
-        envvar="AUDIOSTYLE_KFP_NAMESPACE",
-        metavar="NAME",
-        help="Namespace of the runs, where the server has many users.",
-    ),
-    click.option(
-        "--token-file",
-        envvar="AUDIOSTYLE_KFP_TOKEN_FILE",
-        metavar="FILE",
-        help="Bearer token; AUDIOSTYLE_KFP_TOKEN may hold one, too.",
-    ),
-    click.option(
-        "--ca-file", envvar="AUDIOSTYLE_KFP_CA_FILE", metavar="FILE", help="Certificates, PEM."
-    ),
+    setting_options(ConnectionSettings),
 )
 _WAITING = (
     click.option("--wait", is_flag=True, help="Show each task's state until the run has ended."),
@@ -60,7 +36,6 @@ _WAITING = (
         help="Between two looks.",
     ),
 )
-_CONNECTION = ("host", "ui", "namespace", "token_file", "ca_file")
 
 
 def connected(function: F) -> F:
@@ -79,13 +54,11 @@ def chosen(options: dict[str, Any]) -> "Settings":
     An option wins over its environment variable, which wins over the file.
     """
     from pipeline import settings
-    from pipeline.cluster_config import ConnectionSettings
 
-    read = settings.load(options.pop("config"))
-    told = {name: value for name in _CONNECTION if (value := options.pop(name))}
-    connection = ConnectionSettings.parse({**read.cluster.connection.plain(), **told}, "options")
-    cluster = read.cluster.model_copy(update={"connection": connection})
-    return read.model_copy(update={"cluster": cluster})
+    loaded = settings.load(options.pop("config"))
+    connection = overlay(loaded.cluster.connection, options)
+    cluster = loaded.cluster.model_copy(update={"connection": connection})
+    return loaded.model_copy(update={"cluster": cluster})
 
 
 def opened(settings: "Settings") -> "Api":

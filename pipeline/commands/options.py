@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from audiostyle import tracking_uris
-from audiostyle.config import Config
-from audiostyle.options import option_value
 from audiostyle.uris import require_no_secret
 
 if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
     from pipeline.settings import Settings
 
-C = TypeVar("C", bound=Config)
 F = TypeVar("F", bound=Callable[..., Any])
 
 WORKSPACE = click.option(
@@ -71,25 +68,3 @@ def with_cache(settings: "Settings", uri: str | None) -> "Settings":
     place = require_no_secret("cache", place)
     preprocess = settings.preprocess.model_copy(update={"cache": place})
     return settings.model_copy(update={"preprocess": preprocess})
-
-
-def setting_options(cls: type[Config], *names: str) -> Callable[[Callable[..., Any]], Any]:
-    """Give a command options for some fields of a stage's settings, as `set_NAME`."""
-    return with_options(
-        click.option(
-            f"--{name.replace('_', '-')}",
-            f"set_{name}",
-            help=(cls.model_fields[name].description or "").capitalize(),
-        )
-        for name in names
-    )
-
-
-def overridden(settings: C, given: dict[str, str | None]) -> C:
-    """Settings, with the options of `setting_options` that were given. Raises InputError."""
-    chosen = {
-        (field := name.removeprefix("set_")): option_value(field, text)
-        for name, text in given.items()
-        if text is not None
-    }
-    return type(settings).parse({**settings.plain(), **chosen}, "options") if chosen else settings

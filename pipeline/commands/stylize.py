@@ -7,11 +7,12 @@ import click
 
 from audiostyle.command import Command
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.options import overlay, setting_options
 from audiostyle.terminal import say
 from components.stylize.config import StylizeConfig
 from pipeline.commands.bulk import BulkRequest, bulk
 from pipeline.commands.bulk import options as bulk_options
-from pipeline.commands.options import TRACKING, WORKSPACE, overridden, registry_uri, setting_options
+from pipeline.commands.options import TRACKING, WORKSPACE, registry_uri
 
 if TYPE_CHECKING:  # it imports what the smallest installation lacks
     from components.reconstruct.config import ReconstructConfig
@@ -84,11 +85,11 @@ def _settings(
     if config is None:
         from components.reconstruct.config import ReconstructConfig
 
-        return overridden(StylizeConfig(), given), ReconstructConfig()
+        return overlay(StylizeConfig(), given), ReconstructConfig()
     from pipeline import settings
 
     chosen = settings.load(config)
-    return overridden(chosen.stylize, given), chosen.reconstruct
+    return overlay(chosen.stylize, given), chosen.reconstruct
 
 
 def _model(

@@ -11,8 +11,10 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
+from audiostyle.options import overlay, setting_options, values_from
 from audiostyle.terminal import say
-from pipeline.commands.bulk import HOW, how
+from pipeline.bulk.config import BulkConfig
+from pipeline.cluster_config import ClusterConfig
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
 from pipeline.commands.run_output import started
@@ -91,7 +93,7 @@ _BULK = (
     click.option(
         "--out", default="", metavar="URI", help="s3://bucket/prefix of the results, or a volume's."
     ),
-    *HOW,
+    setting_options(BulkConfig),
 )
 _tasks = partial(click.option, type=click.IntRange(1, 200), show_default=True)
 _SHARDS = (
@@ -102,7 +104,7 @@ _MODEL = (
     click.option("--model", default="champion", show_default=True, help="Version, alias or URI."),
 )
 PLACE = (
-    click.option("--experiment", default="", metavar="NAME", help="[default: audiostyle]"),
+    setting_options(ClusterConfig, "experiment", "pipeline_root", "service_account"),
     click.option(
         "--label",
         "labels",
@@ -110,10 +112,6 @@ PLACE = (
         metavar="KEY=VALUE",
         help="Label of every pod; may be repeated.",
     ),
-    click.option(
-        "--pipeline-root", default="", metavar="URI", help="s3://bucket/prefix for the outputs."
-    ),
-    click.option("--service-account", default="", metavar="NAME", help="Of the pods."),
     click.option(
         "--allow-tags", is_flag=True, help="Run images that are named by a tag, not by digest."
     ),
@@ -159,14 +157,14 @@ def stylize(**given: Any) -> None:
     pipeline root; GPUs are given back before the phase is searched for.
     """
     bulk, pairs = ("manifest", "out"), ("pairs", "pairs_version")
-    told = how(given)
-    if given["pairs"] and not (told or any(given[name] for name in bulk)):
+    bulk_values = values_from(BulkConfig, given)
+    if given["pairs"] and not (bulk_values or any(given[name] for name in bulk)):
         made = "stylization"
         unused = bulk
     elif all(given[name] for name in bulk) and not any(given[name] for name in pairs):
         made = "bulk"
         unused = pairs
-        given["how"] = told
+        given["how"] = bulk_values
     else:
         raise click.UsageError(
             "give --manifest FILE --out URI, for a bulk job and how it is done; or --pairs CSV, for"
@@ -192,19 +190,14 @@ def prepared(
     Takes the options of `connected` and PLACE out of `given`; the rest are the job's.
     """
     settings = chosen(given)
-    update: dict[str, Any] = {
-        name: value
-        for name in ("experiment", "pipeline_root", "service_account")
-        if (value := given.pop(name))
-    }
+    # Only what was set: a field of `every` that is set wins over a task's own default.
+    cluster = overlay(settings.cluster, given)
+    update: dict[str, Any] = {"labels": dict(_label(text) for text in given.pop("labels"))}
     if given.pop("no_cache"):
         update["caching"] = False
-    labels = dict(_label(text) for text in given.pop("labels"))
-    # Only what was set: a field of `every` that is told wins over a task's own default.
-    told = settings.cluster.model_dump(mode="json", exclude_unset=True)
-    cluster = type(settings.cluster).parse(
-        {**told, **update, "labels": {**settings.cluster.labels, **labels}}, "options"
-    )
+    written = cluster.model_dump(mode="json", exclude_unset=True)
+    update["labels"] = {**cluster.labels, **update["labels"]}
+    cluster = type(cluster).parse({**written, **update}, "options")
     settings = settings.model_copy(update={"cluster": cluster})
     allow = given.pop("allow_tags")
     submission = make(settings, **given)
