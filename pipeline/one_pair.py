@@ -16,11 +16,12 @@ from audiostyle.audio import check_writable
 from audiostyle.errors import InputError
 from audiostyle.recordings import is_object
 from audiostyle.store import open_store
+from audiostyle.store.base import require_key
 from audiostyle.uris import file_path, scheme_of, split_object
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.formats import check_content
 from components.stylize.config import StylizeConfig
-from pipeline.bulk.overlaps import is_inside, same_file
+from pipeline.bulk.overlaps import is_inside, plain_address, same_file
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,10 @@ def _place(name: str, text: str) -> Place:
         return file_path(text)
     if scheme == "s3":
         address = f"s3://{text[5:]}"
-        split_object(address)
+        try:
+            require_key(split_object(address)[1])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
         return address
     if "://" in text:
         raise InputError(f"{name}: {text:.200}: a path, file:// or s3://bucket/key is needed")
@@ -185,11 +189,5 @@ def _same(place: Place, output: Place) -> bool:
     if isinstance(place, str) or isinstance(output, str):
         if not (isinstance(place, str) and isinstance(output, str)):
             return False
-        return _plain(place) == _plain(output)
+        return plain_address(place) == plain_address(output)
     return same_file(place, output) or os.path.realpath(place) == os.path.realpath(output)
-
-
-def _plain(address: str) -> str:
-    bucket, key = split_object(address)
-    # Some servers take a//b and a/./b for a/b.
-    return f"{bucket}{os.path.normpath('/' + key)}"

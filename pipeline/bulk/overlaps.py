@@ -173,11 +173,11 @@ def _look(path: str) -> _There:
 class _InBucket:
     """Recordings and outputs of a prefix, by key.
 
-    Some servers take `a//b` and `a/./b` for `a/b`: keys that are one for any server count as one.
+    Keys that are one for any server count as one.
     """
 
     def __init__(self, store: Store) -> None:
-        self._prefix = f"{_plain(store.uri)}/"
+        self._prefix = f"{plain_address(store.uri)}/"
         self._recordings: dict[str, str] = {}
 
     def reserved(self, place: str) -> str:
@@ -193,7 +193,7 @@ class _InBucket:
         """See _InFolder."""
         if not is_object(place):
             return ""
-        address = _plain(place)
+        address = plain_address(place)
         if not address.startswith(self._prefix):
             return ""
         name = address.removeprefix(self._prefix)
@@ -212,6 +212,7 @@ class _InBucket:
         ]
 
 
-def _plain(address: str) -> str:
+def plain_address(address: str) -> str:
+    """An s3:// address as servers may read it that take a//b and a/./b for a/b."""
     bucket, key = split_s3(address)
     return f"s3://{bucket}/{posixpath.normpath('/' + key).lstrip('/')}".rstrip("/")
