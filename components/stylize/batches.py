@@ -1,4 +1,4 @@
-"""Windows of all recordings, in batches: planned, computed, and kept as they finish."""
+"""Windows of all recordings, in batches: planned, computed, and saved as they finish."""
 
 import logging
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.stylize.checkpoint import Kept, Key
+from components.stylize.checkpoint import Checkpoint, Key
 from components.stylize.config import StylizeConfig
 from components.stylize.methods.method import Contents, Method, Style
 from components.stylize.spectra import Source, style_magnitude, windows_of
@@ -23,8 +23,8 @@ _STYLES = 512 << 20
 
 
 @dataclass(frozen=True)
-class Job:
-    """A pair whose recordings were heard. number: in the set; sources: by role."""
+class Item:
+    """A pair whose recordings were read once. number: in the set; sources: by role."""
 
     number: int
     id: str
@@ -33,7 +33,7 @@ class Job:
 
     @property
     def content(self) -> Source:
-        """The recording to stylise."""
+        """The recording to stylize."""
         return self.sources["content"]
 
     @property
@@ -46,66 +46,67 @@ class Job:
         return [self.id, {role: source.digest for role, source in self.sources.items()}]
 
 
-def batches_of(jobs: Sequence[Job], size: int) -> list[list[Key]]:
+def batches_of(items: Sequence[Item], size: int) -> list[list[Key]]:
     """Windows to work on together, at most `size`: all of a batch have the same length.
 
-    A recording's windows come in order. Who is in a batch depends on the jobs alone, so that a
+    A recording's windows come in order. What is in a batch depends on the items alone, so that a
     call that goes on after an interruption computes the very same batches.
     """
     lengths: dict[int, list[Key]] = {}
-    for job in jobs:
-        lengths.setdefault(job.windows.frames, []).extend(job.keys)
+    for item in items:
+        lengths.setdefault(item.windows.frames, []).extend(item.keys)
     return [keys[at : at + size] for keys in lengths.values() for at in range(0, len(keys), size)]
 
 
-def stylise_windows(
-    jobs: Sequence[Job],
+def stylize_windows(
+    items: Sequence[Item],
     batches: Sequence[Sequence[Key]],
     method: Method,
     config: StylizeConfig,
-    kept: Kept,
+    checkpoint: Checkpoint,
     styles: "Styles",
 ) -> None:
-    """Stylise what is not kept yet, and keep it."""
-    kept.place(batches)
-    missing = {number for number in range(len(batches)) if not kept.has(number)}
+    """Stylize the batches that the checkpoint lacks, and save them there."""
+    checkpoint.assign(batches)
+    missing = {number for number in range(len(batches)) if not checkpoint.has(number)}
     if len(missing) < len(batches):
         log.info("stylize: going on, %d of %d batches left", len(missing), len(batches))
     waiting: dict[Key, Tensor] = {}
     for number in dict.fromkeys(key[0] for batch in batches for key in batch):
-        job = jobs[number]
-        if not any(kept.batch(key) in missing for key in job.keys):
+        item = items[number]
+        if not any(checkpoint.batch(key) in missing for key in item.keys):
             continue
-        magnitudes = windows_of(job.content, job.windows, method.spectrogram)
-        for key, magnitude in zip(job.keys, magnitudes, strict=True):
-            batch = kept.batch(key)
+        magnitudes = windows_of(item.content, item.windows, method.spectrogram)
+        for key, magnitude in zip(item.keys, magnitudes, strict=True):
+            batch = checkpoint.batch(key)
             if batch not in missing:
                 continue
             waiting[key] = magnitude
             if len(waiting) == len(batches[batch]):
-                kept.save(batch, _stylise(jobs, waiting, method, config, styles))
+                checkpoint.save(batch, _stylize(items, waiting, method, config, styles))
                 waiting = {}
 
 
-def _stylise(
-    jobs: Sequence[Job],
+def _stylize(
+    items: Sequence[Item],
     magnitudes: dict[Key, Tensor],
     method: Method,
     config: StylizeConfig,
     styles: "Styles",
 ) -> dict[Key, Any]:
-    items = [jobs[number] for number, _ in magnitudes]
+    chosen = [items[number] for number, _ in magnitudes]
     contents = Contents(
-        torch.stack(list(magnitudes.values())), torch.stack([job.content.power for job in items])
+        torch.stack(list(magnitudes.values())), torch.stack([item.content.power for item in chosen])
     )
     done = transfer(
         method,
         contents,
-        [styles.of(job.sources["style"]) for job in items],
+        [styles.of(item.sources["style"]) for item in chosen],
         config,
-        names=[job.id for job in items],
+        names=[item.id for item in chosen],
         first_frames=[
-            job.windows.starts[window] for job, (_, window) in zip(items, magnitudes, strict=True)
+            item.windows.starts[window]
+            for item, (_, window) in zip(chosen, magnitudes, strict=True)
         ],
     )
     return dict(zip(magnitudes, done, strict=True))
@@ -116,18 +117,18 @@ class Styles:
 
     def __init__(self, method: Method) -> None:
         self._method = method
-        self._known: OrderedDict[str, Style] = OrderedDict()
+        self._statistics: OrderedDict[str, Style] = OrderedDict()
 
     def of(self, source: Source) -> Style:
         """Statistics of a style clip."""
-        if source.digest not in self._known:
+        if source.digest not in self._statistics:
             magnitude = style_magnitude(source, self._method.spectrogram)
-            self._known[source.digest] = style_of(self._method, magnitude)
-        self._known.move_to_end(source.digest)
-        found = self._known[source.digest]
-        while len(self._known) > 1 and sum(map(_bytes, self._known.values())) > _STYLES:
-            self._known.popitem(last=False)
-        return found
+            self._statistics[source.digest] = style_of(self._method, magnitude)
+        self._statistics.move_to_end(source.digest)
+        style = self._statistics[source.digest]
+        while len(self._statistics) > 1 and sum(map(_bytes, self._statistics.values())) > _STYLES:
+            self._statistics.popitem(last=False)
+        return style
 
 
 def _bytes(style: Style) -> int:

@@ -1,4 +1,4 @@
-"""From stylised windows to the channels of the recording: image, silence, phase."""
+"""From stylized windows to the channels of the recording: image, silence, phase."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from audiostyle import audio
 from audiostyle.spectrogram import SpectrogramConfig, window_of
-from components.stylize.batches import Job
-from components.stylize.checkpoint import Kept
+from components.stylize.batches import Item
+from components.stylize.checkpoint import Checkpoint
 from components.stylize.spectra import spectra, together
 from components.stylize.windows import faded
 
@@ -19,15 +19,20 @@ _QUIET_DB = 60.0
 _RISE_DB = 10.0
 
 
-def stylised(job: Job, kept: Kept, config: SpectrogramConfig) -> Iterator[tuple[Tensor, Tensor]]:
+def stylized_blocks(
+    item: Item, checkpoint: Checkpoint, config: SpectrogramConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Magnitude and the content's phase in order, each [channels, bins, any frames]."""
     at = 0
-    floor = max(20 * np.log10(audio.SILENCE), 20 * np.log10(job.content.facts.rms) - _QUIET_DB)
-    for spectrum in spectra(job.content, config):
+    floor = max(20 * np.log10(audio.SILENCE), 20 * np.log10(item.content.facts.rms) - _QUIET_DB)
+    for spectrum in spectra(item.content, config):
         frames = spectrum.shape[2]
         level = together(spectrum)
         result = faded(
-            job.windows, lambda window: kept.magnitude((job.number, window)), at, at + frames
+            item.windows,
+            lambda window: checkpoint.magnitude((item.number, window)),
+            at,
+            at + frames,
         )
         heard = ((_frame_level(level, config) - floor) / _RISE_DB).clamp(0, 1)
         result = heard * result + (1 - heard) * level

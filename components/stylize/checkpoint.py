@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Key = tuple[int, int]
 
 
-class Kept:
+class Checkpoint:
     """Finished batches in a folder, which is made when first written to."""
 
     def __init__(self, folder: Path) -> None:
@@ -33,10 +33,10 @@ class Kept:
         self._batch: dict[Key, int] = {}
         # A recording is put together in order: two windows overlap, seldom three.
         self.magnitude = lru_cache(maxsize=4)(self._magnitude)
-        self._metadata = lru_cache(maxsize=2)(self._told)
+        self._metadata = lru_cache(maxsize=2)(self._read_metadata)
 
-    def place(self, batches: Sequence[Sequence[Key]]) -> None:
-        """Tell which windows make which batch."""
+    def assign(self, batches: Sequence[Sequence[Key]]) -> None:
+        """Set which windows make which batch."""
         self._batch = {key: number for number, keys in enumerate(batches) for key in keys}
 
     def batch(self, key: Key) -> int:
@@ -49,7 +49,7 @@ class Kept:
         if not path.exists():
             return False
         try:
-            self._told(batch)
+            self._read_metadata(batch)
         except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
             log.warning("stylize: %s: damaged batch passed over: %s", path, error)
             return False
@@ -60,11 +60,11 @@ class Kept:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(batch)
         tensors = {_name(key): value.magnitude.contiguous() for key, value in done.items()}
-        told = {_name(key): [value.losses, value.error] for key, value in done.items()}
+        outcomes = {_name(key): [value.losses, value.error] for key, value in done.items()}
         with replacing(path, durable=True) as temporary:
-            safetensors.torch.save_file(tensors, temporary, {"told": json.dumps(told)})
+            safetensors.torch.save_file(tensors, temporary, {"outcomes": json.dumps(outcomes)})
 
-    def told(self, keys: Sequence[Key]) -> tuple[dict[str, list[float]], str]:
+    def outcome(self, keys: Sequence[Key]) -> tuple[dict[str, list[float]], str]:
         """Losses of a recording, the mean of its windows at each step, and its first error.
 
         A window that ended before others counts with what it ended with.
@@ -95,10 +95,10 @@ class Kept:
             tensor: Tensor = file.get_tensor(_name(key))
         return tensor
 
-    def _told(self, batch: int) -> dict[str, Any]:
+    def _read_metadata(self, batch: int) -> dict[str, Any]:
         with safetensors.safe_open(self._path(batch), "pt") as file:
-            told: dict[str, Any] = json.loads(file.metadata()["told"])
-        return told
+            outcomes: dict[str, Any] = json.loads(file.metadata()["outcomes"])
+        return outcomes
 
     def _path(self, batch: int) -> Path:
         return self.folder / f"batch-{batch:06d}.safetensors"

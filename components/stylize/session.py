@@ -63,13 +63,13 @@ class Session:
         if state not in self._heard:
             self._heard[state] = examine(path, config, keep=_KEPT_FRAMES)
         self._heard.move_to_end(state)
-        found = self._heard[state]
+        source = self._heard[state]
         size = sum(map(_bytes, self._heard.values()))
         while size > _HEARD and len(self._heard) > 1:
             size -= _bytes(self._heard.popitem(last=False)[1])
-        return found
+        return source
 
 
 def _bytes(source: Source) -> int:
-    kept = (part.numel() * part.element_size() for part in source.transform)
-    return 4 * source.power.numel() + sum(kept)
+    parts = (part.numel() * part.element_size() for part in source.transform)
+    return 4 * source.power.numel() + sum(parts)

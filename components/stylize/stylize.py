@@ -1,7 +1,7 @@
-"""The stylize stage: pairs of recordings and a classifier in, stylised spectrograms out.
+"""The stylize stage: pairs of recordings and a classifier in, stylized spectrograms out.
 
 Three passes, each over blocks, so that memory does not grow with length: every recording is heard
-once and checked; windows of all contents are stylised in batches, which are kept as they finish;
+once and checked; windows of all contents are stylized in batches, which are saved as they finish;
 windows are cross-faded, shared among the channels, and written.
 """
 
@@ -15,10 +15,9 @@ from typing import Any
 
 from audiostyle import artifacts, stylized_set
 from audiostyle.spectrogram import SpectrogramConfig
-from audiostyle.stylized_set import Item
-from components.stylize.batches import Job, batches_of, stylise_windows
-from components.stylize.channels import stylised
-from components.stylize.checkpoint import Kept
+from components.stylize.batches import Item, batches_of, stylize_windows
+from components.stylize.channels import stylized_blocks
+from components.stylize.checkpoint import Checkpoint
 from components.stylize.config import StylizeConfig
 from components.stylize.fetch import fetched
 from components.stylize.pairs import Pair
@@ -41,12 +40,12 @@ def stylize(
     keep: bool = False,
     session: Session | None = None,
 ) -> list[str]:
-    """Stylise every pair and write a stylised set; returns what went wrong with single items.
+    """Stylize every pair and write a stylized set; returns what went wrong with single items.
 
     classifier: a classifier artifact. model_name: what to call it in the settings and on the
     report page, e.g. its registry version. work: folder for what an interrupted call has
     finished; the same call goes on from there. By default beside `out`. keep: leave that folder
-    for the caller to remove, once what he makes of the set is safe. session: what successive calls
+    for the caller to remove, once its own results are safe. session: what successive calls
     with this classifier share.
 
     Every recording is checked before the first is worked on; raises AudioError naming the file
@@ -65,73 +64,79 @@ def stylize(
     }
     folder = Path(work) if work else Path(out).parent / f".{Path(out).name}.work"
     with fetched(pairs, folder) as local:
-        jobs = _jobs(local, config, model.spectrogram, session)
-        batches = batches_of(jobs, config.batch or (64 if method.device.type == "cuda" else 1))
+        pending = _items(local, config, model.spectrogram, session)
+        batches = batches_of(pending, config.batch or (64 if method.device.type == "cuda" else 1))
         done_by = [version("audiostyle"), chosen, opened.digest]
-        key = artifacts.digest_of([*done_by, batches, [job.plain() for job in jobs]])
-        kept = Kept(folder / key[:16])
-        stylise_windows(jobs, batches, method, config, kept, styles)
+        key = artifacts.digest_of([*done_by, batches, [item.plain() for item in pending]])
+        checkpoint = Checkpoint(folder / key[:16])
+        stylize_windows(pending, batches, method, config, checkpoint, styles)
         items = []
-        with artifacts.writing(out, artifacts.STYLIZED_SET, about) as made:
-            for job in jobs:
+        with artifacts.writing(out, artifacts.STYLIZED_SET, about) as written:
+            for item in pending:
                 settings = {**chosen, "model": model_name}
-                items.append(_write(made, job, kept, model.spectrogram, settings))
-                _log(items[-1], len(items), len(jobs))
-            stylized_set.save_items(made, items)
+                items.append(_write(written, item, checkpoint, model.spectrogram, settings))
+                _log(items[-1], len(items), len(pending))
+            stylized_set.save_items(written, items)
         if not keep:
-            kept.clear()
+            checkpoint.clear()
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
     return [item.error for item in items if item.error]
 
 
-def _jobs(
+def _items(
     pairs: Sequence[Pair],
     config: StylizeConfig,
     spectrogram: SpectrogramConfig,
     session: Session,
-) -> list[Job]:
-    """All pairs, with their recordings heard; one that several pairs share is heard once."""
+) -> list[Item]:
+    """All pairs, with their recordings read; one that several pairs share is read once."""
     sources: dict[Path, Source] = {}
     frames_a_second = spectrogram.sample_rate / spectrogram.hop_length
-    jobs = []
+    items = []
     for number, pair in enumerate(pairs):
-        heard = {}
+        by_role = {}
         for role, path in pair.recordings().items():
             path = Path(path)
             if path not in sources:
                 sources[path] = session.hear(path, spectrogram)
-            heard[role] = sources[path]
+            by_role[role] = sources[path]
         windows = cut(
-            heard["content"].frames,
+            by_role["content"].frames,
             clip=spectrogram.clip_frames,
             longest=round(config.window_seconds * frames_a_second),
             overlap=round(config.overlap_seconds * frames_a_second),
         )
-        jobs.append(Job(number, pair.id, heard, windows))
-    return jobs
+        items.append(Item(number, pair.id, by_role, windows))
+    return items
 
 
 def _write(
-    folder: Path, job: Job, kept: Kept, spectrogram: SpectrogramConfig, settings: dict[str, Any]
-) -> Item:
-    content = job.content.facts
-    told, error = kept.told(job.keys)
+    folder: Path,
+    item: Item,
+    checkpoint: Checkpoint,
+    spectrogram: SpectrogramConfig,
+    settings: dict[str, Any],
+) -> stylized_set.Item:
+    content = item.content.facts
+    curves, error = checkpoint.outcome(item.keys)
     # Up to where they stopped being numbers, which JSON could not hold.
-    losses = {term: list(takewhile(math.isfinite, values)) for term, values in told.items()}
-    shards = stylized_set.save_shards(folder, job.id, stylised(job, kept, spectrogram))
-    return Item(
-        id=job.id,
+    losses = {term: list(takewhile(math.isfinite, values)) for term, values in curves.items()}
+    shards = stylized_set.save_shards(
+        folder, item.id, stylized_blocks(item, checkpoint, spectrogram)
+    )
+    return stylized_set.Item(
+        id=item.id,
         sample_rate=content.sample_rate,
         samples=content.samples,
         channels=content.channels,
         rms=content.rms,
-        frames=job.content.frames,
+        frames=item.content.frames,
         shards=shards,
-        sources={role: source.path.name for role, source in job.sources.items()},
+        sources={role: source.path.name for role, source in item.sources.items()},
         audio={
             role: stylized_set.save_audio(folder, source.path, source.digest)
-            for role, source in job.sources.items()
+            for role, source in item.sources.items()
         },
         settings=settings,
         losses=losses,
@@ -139,7 +144,7 @@ def _write(
     )
 
 
-def _log(item: Item, number: int, count: int) -> None:
+def _log(item: stylized_set.Item, number: int, count: int) -> None:
     total = item.losses.get("total")
     fall = f", loss {total[0]:.4g} -> {total[-1]:.4g}" if total else ""
     log.info("stylize: %d/%d %s%s", number, count, item.id, fall)

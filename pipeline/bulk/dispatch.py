@@ -11,12 +11,11 @@ from typing import Any
 
 from audiostyle.errors import AudiostyleError
 from audiostyle.retry import Pauses
-from pipeline.bulk.batches import ITEMS, Batch, batches
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.items import Base
 from pipeline.bulk.ledger import Ledger
 from pipeline.bulk.lock import Lock
-from pipeline.bulk.plan import Model, Plan, Rates
+from pipeline.bulk.plan import ITEMS, Batch, Model, Plan, Rates, batches
 from pipeline.bulk.process import Process, answering
 from pipeline.bulk.results import Counts, Results
 

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.retry import passes, patiently
 from audiostyle.store import Store
 from audiostyle.untrusted import json_value
@@ -39,6 +39,7 @@ _LOOK = 2.0
 
 _NAME = re.compile(r"lock-(\d{1,6})-of-(\d{1,6})-(\d{9})\.json")
 _LAST = 10**9 - 1
+_MOST = 1 << 16  # bytes of one
 
 
 class HeldError(AudiostyleError):
@@ -91,7 +92,9 @@ class Lock:
                 f"{self._store.uri}: has a lock of the last number; delete its files lock-*.json"
             )
         self.number = number
-        if not self._store.put(self._key(self._shard, number), self._content(), absent=True):
+        key = self._key(self._shard, number)
+        if not self._store.put(key, self._content(), absent=True):
+            self._store.get(key, most=_MOST)  # raises where it is no file, and so nobody's lock
             raise HeldError(f"{self._store.uri}: another call took the lock just now")
         # Whoever looked before that one was there sees it now, and so one of two withdraws.
         newest = self._newest()
@@ -194,13 +197,13 @@ class Lock:
 
     def _holder(self, key: str) -> dict[str, Any] | None:
         """Who wrote a lock. None where it is gone, or only a part: its writer died writing it."""
-        content = self._store.get(key)
-        if content is None:
-            return None
         try:
+            content = self._store.get(key, most=_MOST)
+            if content is None:
+                return None
             holder = json_value(content)
             int(holder["pid"]), float(holder["beat"]), str(holder["host"]), holder["released"]
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (InputError, ValueError, KeyError, TypeError, OverflowError):
             return None
         before = self._seen.get(key)
         if before is None or before[0] != content:

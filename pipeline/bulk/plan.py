@@ -1,8 +1,9 @@
-"""What there is left to do, and how long it takes by what was measured here before."""
+"""What there is left to do, in batches, and how long it takes by earlier measurements here."""
 
 import json
 import os
 import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,13 @@ from audiostyle.untrusted import json_value
 from pipeline.bulk.items import Base, Item, Items
 from pipeline.bulk.ledger import Ledger, key_of
 
+# Items of a batch, and bytes of their contents: what is between the two stages lies on the disk,
+# 30 bytes for one of a WAV.
+ITEMS, _BYTES = 16, 32 << 20
+# Kinds of settings whose items wait for others of the kind at a time.
+_KINDS = 32
 RATES = "rates.json"
+_MOST = 1 << 24  # bytes of it
 # Files whose hashes are remembered while a plan is made.
 _HASHES = 1 << 13
 
@@ -31,7 +38,7 @@ class Model:
     digest: str
 
     def plain(self) -> dict[str, str]:
-        """What results are told apart by."""
+        """What results depend on."""
         return {"name": self.name, "digest": self.digest}
 
 
@@ -93,6 +100,37 @@ def _group(stylize: Config, reconstruct: Config) -> str:
     return digest_of([stylize.plain(), reconstruct.plain()])[:16]
 
 
+@dataclass
+class Batch:
+    """Items to be worked on together. attempts: that failed, once it is a single one."""
+
+    items: list[Item]
+    group: str
+    attempts: int = 0
+
+    def places(self) -> set[str]:
+        """Paths and URIs of all recordings."""
+        return {place for item in self.items for place in item.places().values()}
+
+
+def batches(items: Iterable[Item], base: Base, most: int) -> Iterator[Batch]:
+    """Items to be worked on together: of the same settings, at most `most`, and not too long."""
+    waiting: dict[str, list[Item]] = {}
+    for item in items:
+        group = group_of(item, base)
+        held = waiting.get(group, [])
+        if held and sum(i.size for i in held) + item.size > _BYTES:
+            yield Batch(waiting.pop(group), group)
+        waiting.setdefault(group, []).append(item)
+        if len(waiting[group]) >= most:
+            yield Batch(waiting.pop(group), group)
+        elif len(waiting) > _KINDS:
+            oldest = next(iter(waiting))
+            yield Batch(waiting.pop(oldest), oldest)
+    for group, held in waiting.items():
+        yield Batch(held, group)
+
+
 class Rates:
     """Seconds that one process takes for an item, by settings, as measured on this machine."""
 
@@ -136,9 +174,9 @@ class Rates:
 def _read(store: Store) -> dict[str, Any]:
     """Rates by machine and group, without what is none: anybody may have written there."""
     try:
-        rates = json_value(store.get(RATES) or b"{}")
+        rates = json_value(store.get(RATES, most=_MOST) or b"{}")
     except (AudiostyleError, OSError, ValueError):
-        return {}  # of no use, and made anew
+        return {}  # of no use, and measured anew
     if not isinstance(rates, dict):
         return {}
     return {

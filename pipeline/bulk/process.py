@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.bulk.batches import Batch
+from pipeline.bulk.plan import Batch
 
 # Seconds for a process to start: importing torch from a cold or a shared disk takes long.
 _START = 300.0

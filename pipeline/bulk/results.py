@@ -10,11 +10,10 @@ from typing import Any
 from audiostyle.errors import AudiostyleError
 from audiostyle.progress import bar
 from audiostyle.retry import patiently
-from pipeline.bulk.batches import Batch
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.items import Base, Item
 from pipeline.bulk.ledger import Ledger, now
-from pipeline.bulk.plan import Model, Plan, item_key
+from pipeline.bulk.plan import Batch, Model, Plan, item_key
 
 log = logging.getLogger(__name__)
 

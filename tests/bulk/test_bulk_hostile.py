@@ -145,7 +145,7 @@ def test_rows_that_are_none_are_named(clips: Path, classifier: Path, tmp_path: P
     assert set(results(out)) == {"item-0"}
     # Nothing that was there is lost: somebody may have kept other things under this name.
     (before,) = (out / ".audiostyle").glob("replaced-*-results.jsonl")
-    assert before.read_text(errors="surrogateescape") == text
+    assert before.read_text(errors="surrogateescape").startswith(text)
     row = (out / "results.jsonl").read_text()
     for name, line in LINES.items():
         (out / "results.jsonl").write_text(f"{row}{line}\n", errors="surrogateescape")

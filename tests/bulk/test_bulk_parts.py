@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -74,6 +75,60 @@ def test_who_is_gone_holds_no_lock(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("lock-*-000000002.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "begun": "1"}))
     take(tmp_path)
+
+
+@pytest.mark.parametrize("wrong_by", [-3600, 3600])
+def test_a_slow_clock_is_not_a_lost_machine(
+    wrong_by: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A holder on another machine, an hour behind or ahead, holds its lock while it renews it."""
+    monkeypatch.setattr(lock_module, "BEAT", 0.5)
+    monkeypatch.setattr(lock_module, "EXPIRY", 2.0)
+    take(tmp_path)
+    (path,) = tmp_path.glob("lock-*")
+    holder = {**json.loads(path.read_text()), "host": "another", "place": "elsewhere"}
+
+    def renew() -> None:
+        moved = {**holder, "beat": time.time() + wrong_by, "uptime": time.monotonic()}
+        open_store(tmp_path).put(path.name, json.dumps(moved).encode())
+
+    renew()
+    stop = threading.Event()
+
+    def live() -> None:
+        while not stop.wait(0.2):
+            renew()
+
+    living = threading.Thread(target=live)
+    living.start()
+    try:
+        with pytest.raises(AudiostyleError, match="on another is working on this output"):
+            take(tmp_path)
+    finally:
+        stop.set()
+        living.join()
+    take(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[" * 100_000,
+        b"null",
+        b"\0" * 100,
+        b'{"released": false}',
+        b'{"released": false, "pid": "x", "beat": 1, "host": "h"}',
+        b'{"released": false, "pid": 1, "beat": 1e999, "host": "h"}',
+        b'{"released": false, "pid": 1e300, "beat": "x", "host": []}',
+        b'{"released": 1, "pid": 1, "beat": 1, "host": {"a": 1}, "place": []}',
+    ],
+)
+def test_a_lock_that_is_none_holds_nothing_up(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "lock-0-of-1-000000007.json").write_bytes(content)
+    (tmp_path / "lock-0-of-1-999999999999.json").write_bytes(b"no name of a lock")
+    with take(tmp_path).held():
+        assert (tmp_path / "lock-0-of-1-000000008.json").exists()
 
 
 def test_shards_work_side_by_side_and_no_others(tmp_path: Path) -> None:
