@@ -26,9 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = parser.parse_args(arguments)
     if not hasattr(dsl, "component"):
         dsl.component = lambda **_: lambda function: function
+    told_input = json.loads(told.executor_input)
+    values = told_input.get("inputs", {}).get("parameterValues", {})
+    if values.get("shards", 1) > 1:
+        # By this the lines of a shard are told from those of another (pipeline/cluster/logs.py).
+        print(f"shard {values.get('shard', 0):g} of {values['shards']:g}", flush=True)
     component = getattr(importlib.import_module(told.module), told.function_to_execute)
     Executor(
-        executor_input=json.loads(told.executor_input),
+        executor_input=told_input,
         function_to_execute=getattr(component, "python_func", component),
     ).execute()
 

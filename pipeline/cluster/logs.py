@@ -22,6 +22,7 @@ from pipeline.cluster.client import Client
 from pipeline.cluster.run_details import Task
 
 LOGS = re.compile(r"executor-logs(-(\d+))?")
+_SHARD = re.compile(r"^shard (\d+) of \d+$", re.MULTILINE)  # as audiostyle/component_task.py says
 # In the name of a task's pod its template's stands between the Workflow's and the number. Kubeflow
 # puts into that how many labels the pod has, of which two are ours, and whether it is tried again.
 _TEMPLATES = tuple(
@@ -78,6 +79,24 @@ def lines(client: Client, outputs: Outputs, task: Task) -> Iterator[str]:
             yield from found
             return
     raise InputError(f"logs: there are no lines of {task.label} to be had: {missing(client, task)}")
+
+
+def ended_shards(outputs: Outputs, known: set[str]) -> Iterator[tuple[str, str]]:
+    """Shards that have ended, as `bulk[3]`, and their lines; found by these, in the bucket.
+
+    known: URIs that were looked at before; those of now are added.
+    """
+    for uri in outputs.uris():
+        folder, _, name = uri.rpartition("/")
+        if uri in known or not LOGS.fullmatch(name):
+            continue
+        known.add(uri)
+        try:
+            text = (open_store(folder).get(name) or b"").decode(errors="replace")
+        except AudiostyleError:
+            continue
+        if matched := _SHARD.search(text):
+            yield f"{folder.split('/')[-2]}[{matched[1]}]", text
 
 
 def missing(client: Client, task: Task) -> str:

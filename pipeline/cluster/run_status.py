@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.cluster import kubernetes_api
 from pipeline.cluster.api import DONE, Api
 from pipeline.cluster.client import Client, ServerUnavailableError
-from pipeline.cluster.logs import LOGS, Outputs, last_error, missing
+from pipeline.cluster.logs import LOGS, Outputs, ended_shards, last_error, missing
 from pipeline.cluster.run_details import (
     Task,
     failed_drivers,
@@ -20,6 +20,8 @@ from pipeline.cluster.run_details import (
 
 # Without a sign of life for so long, a pod that waits is worth a look (seconds).
 SILENCE = 60.0
+# Without a change for so long, the bucket is asked for shards that have ended (seconds).
+_STILL = 15.0
 
 
 def word(state: str | None) -> str:
@@ -54,12 +56,15 @@ class _Seen:
     states: dict[str, str] = field(default_factory=dict)
     since: float = 0.0  # the last change
     remarked: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)  # shards, as the bucket tells
+    uris: set[str] = field(default_factory=set)  # of lines in the bucket
 
 
 def changes(
     api: Api,
     run_id: str,
     *,
+    outputs: Outputs | None = None,
     every: float = 5.0,
     silence: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -68,6 +73,8 @@ def changes(
 
     every: seconds between two looks. silence: seconds without a change after which pods that wait
     are looked at. A server that does not answer is waited for, as long as its patience says.
+    outputs: where the run's artifacts are: over 1 MiB of a Workflow's status the server stops to
+    say what runs, and the ends of shards are seen there.
     """
     limit = SILENCE if silence is None else silence
     seen = _Seen(since=time.monotonic())
@@ -90,7 +97,11 @@ def changes(
             away = None
             yield Event("", f"{api.client.connection.host} answers again", run)
         yield from _news(run, seen)
+        still = time.monotonic() - seen.since > min(limit, _STILL)
+        if outputs and (still or run.state in DONE):
+            yield from _shards(outputs, run, seen)
         if run.state in DONE:
+            yield from _last(run, seen)
             return
         if time.monotonic() - seen.since > limit:
             yield from _remarks(api, run, seen, limit)
@@ -100,11 +111,34 @@ def changes(
 def _news(run: Any, seen: _Seen) -> Iterator[Event]:
     states = {(task.label, task.start): state_of_task(task) for task in tasks(run)}
     current = [(name, text) for (name, _), text in states.items()]
+    # The run's own end comes last.
     for name, text in [*current, ("", word(state_of(run)))]:
+        if name in seen.ended or (not name and run.state in DONE):
+            continue
         if seen.states.get(name) != text:
             seen.states[name] = text
             seen.since = time.monotonic()
             yield Event(name, text, run)
+
+
+def _shards(outputs: Outputs, run: Any, seen: _Seen) -> Iterator[Event]:
+    """Shards whose end the bucket tells and the server did not."""
+    for name, text in ended_shards(outputs, seen.uris):
+        failed = any(line.startswith("error: ") for line in text.splitlines())
+        state = "failed" if failed else "succeeded"
+        if seen.states.get(name) != state:
+            seen.ended.add(name)
+            seen.states[name] = state
+            yield Event(name, state, run)
+
+
+def _last(run: Any, seen: _Seen) -> Iterator[Event]:
+    """The run's end, after that of every task that the server last called running."""
+    state = word(state_of(run))
+    for name, text in seen.states.items():
+        if name and text in ("running", "pending") and state == "succeeded":
+            yield Event(name, "succeeded", run)
+    yield Event("", state, run)
 
 
 def _remarks(api: Api, run: Any, seen: _Seen, limit: float) -> Iterator[Event]:

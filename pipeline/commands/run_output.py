@@ -42,7 +42,8 @@ def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> No
     page = api.page(run_id)
     run: Any = None
     try:
-        for event in run_status.changes(api, run_id, every=poll):
+        where = Outputs(root, pipeline, run_id) if root else None
+        for event in run_status.changes(api, run_id, outputs=where, every=poll):
             say(f"{time.strftime('%H:%M:%S')}  {event.name or 'run':20}  {event.text}")
             run = event.run
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from audiostyle.terminal import say, say_fields, say_table
+from audiostyle.terminal import say, say_fields, say_lines, say_table
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.run_output import follow, root_of, when
 
@@ -98,12 +98,20 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     """
     from pipeline.cluster import run_details
     from pipeline.cluster.api import RunSpec
-    from pipeline.cluster.logs import Outputs, lines, missing
+    from pipeline.cluster.logs import Outputs, ended_shards, lines, missing
 
     api = opened(chosen(options))
     run = api.run(run_id)
     every = run_details.tasks(run)
     found = [each for each in every if task is None or task in (each.name, each.label)]
+    name = api.pipeline_name(RunSpec.of(run).pipeline_id)
+    outputs = Outputs(root_of(run), name, run_id)
+    if not found and task and task.endswith("]"):
+        # The server stops to tell of the tasks of a large run; the bucket has their lines.
+        kept = [text for label, text in ended_shards(outputs, set()) if label == task]
+        if kept:
+            say_lines(kept[-1].rstrip("\n"))
+            return
     if not found:
         names = ", ".join(dict.fromkeys(each.label for each in every)) or "none yet"
         raise InputError(f"task: {task or 'none'} has not begun in this run; its tasks: {names}")
@@ -113,8 +121,6 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
         found = (failed or with_pod or found)[-1:]
     elif all(not each.pod for each in found):
         raise InputError(f"logs: {found[0].label}: {missing(api.client, found[0])}")
-    name = api.pipeline_name(RunSpec.of(run).pipeline_id)
-    outputs = Outputs(root_of(run), name, run_id)
     # A name stands for several tasks where the run is in shards.
     for each in found:
         say(f"{each.label}, {each.attempts} pod{'s' * (each.attempts != 1)}", error=True)

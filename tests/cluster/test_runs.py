@@ -81,6 +81,37 @@ def bucket(
     standin.on_request = launched
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_ends_of_shards_are_shown_when_the_server_stops_to_tell(
+    audiostyle: Cli,
+    standin: StandIn,
+    listed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over 1 MiB of a Workflow's status its details stay as they were; the run goes on."""
+    monkeypatch.setattr("pipeline.cluster.run_status._STILL", 0.05)
+    frozen = {"fetch": "SUCCEEDED", "bulk[0]": "SUCCEEDED", "bulk[1]": "RUNNING"}
+    standin.script = [{"": "RUNNING", **frozen}] * 5 + [{"": "SUCCEEDED", **frozen}]
+    root = ()
+    if listed:
+        # Shard 2 was begun after the server had stopped.
+        files = {f"bulk/u{n}/executor-logs-0": f"shard {n} of 3\nhello {n}\n" for n in range(3)}
+        bucket(tmp_path, monkeypatch, standin, files)
+        root = ("--pipeline-root=s3://bucket/root",)
+    done = audiostyle(*TRAIN, "--wait", *root)
+    assert done.exit_code == 0, done.output
+    for shard in range(3 if listed else 2):
+        assert done.output.count(f"{f'bulk[{shard}]':20}  succeeded\n") == 1, done.output
+    said = [line for line in done.output.splitlines() if line[2:3] == ":"]
+    assert said[-1].endswith("run                   succeeded")
+    if listed:
+        (run,) = standin.runs
+        lines = audiostyle("runs", "logs", run, "bulk[2]")
+        assert lines.exit_code == 0, lines.output
+        assert "hello 2" in lines.output
+
+
 def test_outputs_are_named_where_they_can_be_listed(
     audiostyle: Cli, standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
     )
     settings["train"] = {"epochs": 2}
     settings["cluster"]["experiment"] = "audiostyle-live"
+    # Four shards at a time on a node of two CPUs.
+    settings["cluster"]["tasks"] = {"bulk": {"cpu": "200m"}}
     place = tmp_path_factory.mktemp("live")
     config = place / "settings.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
