@@ -153,6 +153,47 @@ def test_gate_holds_below_the_floor_and_promotes_above() -> None:
     assert judge(_test(0.8), GateConfig(floor=1.5), None, None).verdict == "promote"
 
 
+@pytest.mark.parametrize(
+    "classes, balanced, verdict",
+    # Half of the way from chance to 1 for two classes; twice chance for all others.
+    [
+        *((2, 0.934, "promote"), (2, 0.76, "promote"), (2, 0.74, "hold"), (2, 0.5, "hold")),
+        *((3, 0.67, "promote"), (3, 0.66, "hold"), (10, 0.21, "promote"), (10, 0.19, "hold")),
+    ],
+)
+def test_a_good_model_reaches_the_floor_whatever_the_number_of_classes(
+    classes: int, balanced: float, verdict: str
+) -> None:
+    test = {"balanced_accuracy": balanced, "per_class": {str(n): {} for n in range(classes)}}
+    assert judge(test, GateConfig(), None, None).verdict == verdict
+
+
+def test_a_floor_that_is_set_is_the_floor() -> None:
+    assert judge(_test(0.9), GateConfig(floor=1.9), None, None).verdict == "hold"
+    assert judge(_test(0.96), GateConfig(floor=1.9), None, None).verdict == "promote"
+    assert judge(_test(0.99), GateConfig(floor=2.0), None, None).verdict == "hold"
+
+
+@pytest.mark.parametrize(
+    "clips, words",
+    [
+        ((4, 3), "7 clips, 3 of 'b'"),
+        ((96, 4), "100 clips, 4 of 'b'"),
+        ((25, 25), ""),
+        ((1, 0), "1"),
+    ],
+)
+def test_a_test_split_too_small_to_say_much_is_a_warning(
+    clips: tuple[int, int], words: str
+) -> None:
+    classes = dict(zip("ab", ({"clips": n} for n in clips), strict=True))
+    test = {"balanced_accuracy": 1.0, "per_class": classes}
+    verdict = judge(test, GateConfig(), None, None)
+    assert verdict.verdict == "promote"
+    assert words in verdict.warning and bool(words) == bool(verdict.warning)
+    assert ("warning" in verdict.plain()) == bool(words)
+
+
 def test_gate_holds_what_is_not_finite() -> None:
     verdict = judge(_test(float("nan")), ANY, None, None)
     assert (verdict.verdict, verdict.reason) == ("hold", "a measure is not finite")
