@@ -70,17 +70,17 @@ class Artifact:
 
         Raises ArtifactError where it is something else.
         """
-        found: Any = self.config
+        value: Any = self.config
         for name in names:
-            found = found.get(name)
-            if found is None:
+            value = value.get(name)
+            if value is None:
                 return {}
-            if not isinstance(found, dict):
+            if not isinstance(value, dict):
                 where = ".".join(("config", *names))
                 raise ArtifactError(
-                    self.folder / MANIFEST, f"{where}: a table is needed (got {found!r:.80})"
+                    self.folder / MANIFEST, f"{where}: a table is needed (got {value!r:.80})"
                 )
-        return dict(found)
+        return dict(value)
 
     @property
     def digest(self) -> str:
@@ -190,15 +190,15 @@ def read_rows(path: Path | str, row: type[R]) -> tuple[R, ...]:
     """
     kind = TypeAdapter(row)
     names = {field.name for field in fields(row)}  # type: ignore[arg-type]
-    found = []
+    parsed = []
     for number, values in enumerate(read_table(path), 1):
         if unknown := sorted(values.keys() - names):
             raise ArtifactError(path, f"line {number}: has the unknown field {unknown[0]!r:.80}")
         try:
-            found.append(kind.validate_python(values))
+            parsed.append(kind.validate_python(values))
         except ValidationError as error:
             raise ArtifactError(path, f"line {number}: {problems(error)[0]}") from None
-    return tuple(found)
+    return tuple(parsed)
 
 
 def read_table(path: Path | str) -> list[dict[str, Any]]:

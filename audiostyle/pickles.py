@@ -25,5 +25,5 @@ def is_pickle(path: Path) -> bool:
             with zipfile.ZipFile(path) as archive:
                 return any(name.endswith(".pkl") for name in archive.namelist())
         except (zipfile.BadZipFile, NotImplementedError, ValueError):
-            return True  # what it holds cannot be told, and no artifact has an archive in it
+            return True  # its contents are unknown, and no artifact has an archive in it
     return False

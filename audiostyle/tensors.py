@@ -20,7 +20,7 @@ def read(path: Path) -> dict[str, Tensor]:
             header = int.from_bytes(file.read(8), "little")
         if header > HEADER_BYTES:
             raise ValueError(f"has a header of {header} bytes; {HEADER_BYTES} are the most")
-        found: dict[str, Tensor] = safetensors.torch.load_file(path, device="cpu")
+        named: dict[str, Tensor] = safetensors.torch.load_file(path, device="cpu")
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise ArtifactError(path, f"is not safetensors: {error}") from None
-    return found
+    return named
