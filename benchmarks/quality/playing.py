@@ -78,8 +78,11 @@ KITS = {
 }
 
 
-def chords(side: str, count: int) -> list[TruePair]:
-    """Melodies with an accompaniment below them, each by one instrument."""
+def chords(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
+    """Melodies with an accompaniment below them, each by one instrument.
+
+    sounds_of: a font of examples/catalogue.py; else TimGM6mb.
+    """
     take, preset = _rendering().Take, _rendering().Preset
     random = np.random.default_rng(_seed(side, 1))
     pairs = _couples(CHORDAL[side], random, count)
@@ -90,11 +93,11 @@ def chords(side: str, count: int) -> list[TruePair]:
         first, second = (_within(_accompanied(side, number, part), low, high) for part in range(2))
         takes += [take(first, preset(0, one), 0.0, 0), take(second, preset(0, two), 0.0, 0)]
         takes.append(take(first, preset(0, two), 0.0, 0))
-    sounds = [_prepared(clip) for clip in _rendering().render(font(), takes, False)]
+    sounds = [_prepared(clip) for clip in _rendering().render(sounds_of or font(), takes, False)]
     return _triples("chords", side, [f"{a}-{b}" for a, b in pairs], sounds)
 
 
-def duet(side: str, count: int) -> list[TruePair]:
+def duet(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
     """Two instruments at once, in other registers, become two others."""
     take, preset = _rendering().Take, _rendering().Preset
     random = np.random.default_rng(_seed(side, 2))
@@ -115,7 +118,7 @@ def duet(side: str, count: int) -> list[TruePair]:
             takes.append(take(above[part], preset(0, high), 0.0, 0))
             takes.append(take(below[part], preset(0, low), 0.0, 0))
         names.append(f"{a}+{b}-{c}+{d}")
-    voices = _rendering().render(font(), takes, False)
+    voices = _rendering().render(sounds_of or font(), takes, False)
     both = [one + two for one, two in zip(voices[::2], voices[1::2], strict=True)]
     return _triples("duet", side, names, [_prepared(clip) for clip in both])
 
@@ -153,6 +156,37 @@ def real(side: str, count: int) -> list[TruePair]:
             clip = sampler.play(_notes_of(name), notes, 0.0, SECONDS, RATE)
             sounds.append(_prepared(clip))
     return _triples("real", side, [f"{a}-{b}" for a, b in pairs], sounds)
+
+
+def melodies(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
+    """As `benchmarks.pairs` plays them, of any length of list and any font."""
+    take, preset = _rendering().Take, _rendering().Preset
+    random = np.random.default_rng(_seed(side, 6))
+    instruments = SETS[side][0]
+    takes: list[Any] = []
+    names: list[str] = []
+    for a, b in _couples(tuple(instruments), random, 4 * count):
+        if (
+            min(instruments[a][1], instruments[b][1]) - max(instruments[a][0], instruments[b][0])
+            < 12
+        ):
+            continue
+        number = 100 + len(names)
+        first, second = (_melody(side, number, part, (a, b), instruments) for part in range(2))
+        for program, notes in ((a, first), (b, second), (b, first)):
+            takes.append(take(notes, preset(0, program), 0.0, 0))
+        names.append(f"{a}-{b}")
+        if len(names) == count:
+            break
+    sounds = [_prepared(clip) for clip in _rendering().render(sounds_of or font(), takes, False)]
+    return _triples("voice", side, names, sounds)
+
+
+def random_phrase(number: int, part: int) -> tuple[Any, ...]:
+    """Notes for an instrument of any range: two melodies, then a melody over chords."""
+    if number % 3 == 2:
+        return _within(_accompanied("development", 300 + number, part), 40, 84)
+    return _melody("development", 500 + number, part, ("any",), {"any": (48, 84)})
 
 
 def missing(kind: str, side: str) -> str:
@@ -244,8 +278,8 @@ def _beat(random: np.random.Generator) -> list[tuple[float, int, int]]:
     """A beat of 3 s: (start in seconds, key, velocity). Kick, snare, cymbals, some fills."""
     step = 60 / random.uniform(80, 140) / 4
     offset = random.uniform(0.01, 0.05)
-    cymbal = int(random.choice([42, 42, 46, 51]))
     every = int(random.choice([2, 2, 4, 1]))
+    accent = int(random.choice([46, 51, 42]))  # open hat, ride, or none
     kicks = {0, *(int(x) for x in random.choice([3, 6, 7, 8, 10, 11, 14], 3, replace=False))}
     hits = []
     for number in range(int((SECONDS - offset) / step)):
@@ -256,6 +290,7 @@ def _beat(random: np.random.Generator) -> list[tuple[float, int, int]]:
         if place in (4, 12):
             hits.append((at, 38, loud))
         if place % every == 0:
+            cymbal = accent if place % 8 == 6 else 42
             hits.append((at, cymbal, int(random.integers(55, 100))))
         if place >= 14 and random.random() < 0.5:
             hits.append((at, int(random.choice([41, 45, 48])), loud))
@@ -292,7 +327,7 @@ def _drummed(kit: Kit, beat: Sequence[tuple[float, int, int]]) -> Samples:
     return prepared(Recording(samples[None], rate))
 
 
-PLAYED: dict[str, Callable[[str, int], list[TruePair]]] = {
+PLAYED: dict[str, Callable[..., list[TruePair]]] = {
     "chords": chords,
     "duet": duet,
     "drums": drums,

@@ -1,13 +1,13 @@
 """Settings of the stylize stage."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from audiostyle.config import NO_EFFECT, Config
 
 Tap = Literal["conv1", "conv2", "conv3", "conv4"]
-MethodName = Literal["default", "trained", "shallow", "base"]
+MethodName = Literal["default", "notes", "trained", "shallow", "base"]
 Init = Literal["method", "content", "noise"]
 Optimizer = Literal["adam", "lbfgs"]
 
@@ -17,8 +17,15 @@ class StylizeConfig(Config):
 
     method: MethodName = Field(
         "default",
-        description="default, or the systems of the paper: trained (the classifier's"
-        " activations), shallow (Ulyanov and Lebedev), base (untrained 1-D convolutions)",
+        description="default; notes, its way for one voice; or the systems of the paper:"
+        " trained (the classifier's activations), shallow (Ulyanov and Lebedev), base (untrained"
+        " 1-D convolutions)",
+    )
+    strength: float = Field(
+        1.0, ge=0, le=1, description="from the content, 0, to the whole transfer, 1"
+    )
+    transpose: Annotated[int, Field(ge=-36, le=36)] | Literal["auto"] = Field(
+        0, description="semitones to move the content by; auto: by octaves, to where the style is"
     )
     init: Init | None = Field(
         None, description="what to start from: the method's own start, the content, or noise"

@@ -12,6 +12,7 @@ from components.stylize.bursts import restrained
 from components.stylize.config import StylizeConfig
 from components.stylize.methods import make
 from components.stylize.methods.method import LEVEL, Contents, Defaults, Method, Style
+from components.stylize.methods.transposition import moved, register, semitones_to
 from components.stylize.optimise import Descended, Plan, descend
 
 __all__ = ["StylizeConfig", "Transferred", "resolved", "style_of", "transfer", "transfer_pair"]
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 # recording have the same noise where they overlap.
 _NOISE_FRAMES = 64
 # A step in nepers for Adam; for L-BFGS the whole of what curvature asks for.
+# Of the loudest cell, 75 dB down: where `strength` averages logarithms, nothing is fainter.
+_FAINT = 10 ** (-75 / 20)
 _RATES = {"adam": 0.01, "lbfgs": 1.0}
 
 
@@ -55,7 +58,11 @@ def resolved(method: Method, config: StylizeConfig) -> Defaults:
 def style_of(method: Method, magnitude: Tensor) -> Style:
     """Statistics of a style clip [bins, frames], linear, at any level."""
     scale = LEVEL / magnitude.square().mean().sqrt()
-    return method.style((magnitude * scale).to(method.device))
+    scaled = (magnitude * scale).to(method.device)
+    return {
+        **method.style(scaled),
+        "register": register(scaled.square().mean(1), method.spectrogram),
+    }
 
 
 def transfer(
@@ -111,6 +118,8 @@ def _transfer(
     # [batch]; a recording is not silent, so there is a level.
     level = power.mean(1).sqrt() / LEVEL
     scaled = Contents(heard / level[:, None, None], power / level[:, None].square())
+    if config.transpose != 0:
+        scaled = _transposed(method, scaled, styles, config)
     with torch.no_grad():
         problem = method.prepare(scaled, styles)
     result = problem.start
@@ -131,6 +140,12 @@ def _transfer(
         told = names[0] if len(names) == 1 else f"{len(names)} windows"
         done = descend(problem.terms, method.encode(result), plan, told)
         result = method.decode(done.x)
+    if config.strength < 1 and not method.own_strength:
+        floor = scaled.magnitude.amax((1, 2), keepdim=True) * _FAINT
+        result = torch.lerp(
+            (scaled.magnitude + floor).log(), (result + floor).log(), config.strength
+        )
+        result = (result.exp() - floor).clamp_min(0)
     result = restrained(heard, result * _gain(heard, result)[:, None, None])
     errors = [
         ""
@@ -140,6 +155,19 @@ def _transfer(
     ]
     rows = zip(result.cpu(), done.losses, errors, strict=True)
     return [Transferred(*row) for row in rows]
+
+
+def _transposed(
+    method: Method, contents: Contents, styles: Sequence[Style], config: StylizeConfig
+) -> Contents:
+    """Contents moved in pitch as asked; a whole recording by as much, whatever its window."""
+    magnitudes, powers = [], []
+    for magnitude, power, style in zip(contents.magnitude, contents.power, styles, strict=True):
+        own = register(power, method.spectrogram)
+        semitones = semitones_to(own, style["register"], config.transpose)
+        magnitudes.append(moved(magnitude, semitones))
+        powers.append(moved(power[:, None], semitones)[:, 0])
+    return Contents(torch.stack(magnitudes), torch.stack(powers))
 
 
 def transfer_pair(

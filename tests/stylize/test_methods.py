@@ -20,6 +20,7 @@ from components.stylize.transfer import Transferred, style_of, transfer, transfe
 # Fewer filters and steps than the methods' own, so that a test takes a second.
 SMALL: dict[str, dict[str, object]] = {
     "default": {"iterations": 20},
+    "notes": {"iterations": 20},
     "trained": {"iterations": 60},
     "shallow": {"iterations": 30, "filters": 64},
     "base": {"iterations": 30, "optimizer": "lbfgs"},

@@ -4,12 +4,14 @@ from audiostyle.network import Classifier
 from components.stylize.config import StylizeConfig
 from components.stylize.methods.attention import Attention
 from components.stylize.methods.base import Base
+from components.stylize.methods.blend import Blend
 from components.stylize.methods.method import Method
 from components.stylize.methods.shallow import Shallow
 from components.stylize.methods.trained import Trained
 
 METHODS: dict[str, type[Method]] = {
-    "default": Attention,
+    "default": Blend,
+    "notes": Attention,
     "trained": Trained,
     "shallow": Shallow,
     "base": Base,

@@ -1,4 +1,4 @@
-"""The default: each frame of the content is answered by the style's frames that are most like it.
+"""One voice (method `notes`): a frame of the content is answered by the style's most like it.
 
 Alike in note (time since the onset, time since the release), in pitch, and in the trained
 network's activations: attention whose keys these are and whose values are the style's own frames,
@@ -11,6 +11,7 @@ matrices, from here. What each part adds stands in docs/quality.md.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log
 
 import torch
@@ -42,7 +43,21 @@ _DEPTH_DB = 75.0  # below the loudest cell there is nothing to average
 _TAIL = 0.35  # s for which a note may sound on where the content is silent
 _SILENT_DB = -60.0
 _KEY_BANDS = 4  # the network's bands, pooled: where in the spectrum, not which key
+_MOST_FRAMES = 640  # of a style that are kept: all of 15 s, every fourth of a minute
 _CHUNK = 64  # frames answered at a time, for the sake of memory
+
+
+@dataclass(frozen=True)
+class Answers:
+    """moved: logarithm of the style's frames at the content's pitch, [bins, frames].
+
+    shaped: the content under the envelopes that were retrieved, linear, [bins, frames]. voice: how
+    surely what answers is one voice, [frames].
+    """
+
+    moved: Tensor
+    shaped: Tensor
+    voice: Tensor
 
 
 class Attention(Trained):
@@ -64,14 +79,20 @@ class Attention(Trained):
             "depth": magnitude.amax() * 10 ** (-_DEPTH_DB / 20),
             "level": magnitude.square().mean(),
             "power": magnitude.square().mean(1),
-            "times": _times(notes),
+            "times": times_of(notes),
             "midi": notes.midi,
-            "voice": _voice(pitch, 0),
+            "voice": voice_of(pitch, 0),
             "keys": self._keys(magnitude),
             "envelope": self._envelope(magnitude).T.contiguous(),
             "whole": _whole(notes),
+            **self._more(magnitude, notes, pitch),
         }
-        return {**super().style(magnitude), **{k: v.to(self.device) for k, v in found.items()}}
+        kept = {name: value.to(self.device) for name, value in found.items()}
+        return {**super().style(magnitude), **_summary(kept, magnitude.shape[1])}
+
+    def _more(self, magnitude: Tensor, notes: Notes, pitch: Pitch) -> Style:
+        """What a method that goes on from here keeps of a style."""
+        return {}
 
     def start(self, contents: Contents, styles: Sequence[Style]) -> Tensor:
         """The answers, [batch, bins, frames]."""
@@ -82,15 +103,13 @@ class Attention(Trained):
         for item, style in enumerate(styles):
             magnitude = contents.magnitude[item]
             notes = find_notes(magnitude.cpu(), pitch, item, self.spectrogram)
-            voice = _voice(pitch, item)
-            found.append(self._answer(magnitude, equalised[item], notes, voice, style))
+            voice = voice_of(pitch, item)
+            found.append(self._mixed(magnitude, equalised[item], notes, voice, style))
         return torch.stack(found)
 
-    def _answer(
-        self, magnitude: Tensor, equalised: Tensor, notes: Notes, voice: Tensor, style: Style
-    ) -> Tensor:
-        """One item; magnitude, equalised, output: [bins, frames]."""
-        times, whole = _times(notes).to(self.device), _whole(notes).to(self.device)
+    def _answers(self, magnitude: Tensor, notes: Notes, style: Style) -> "Answers":
+        """Of one item; magnitude: [bins, frames]."""
+        times, whole = times_of(notes).to(self.device), _whole(notes).to(self.device)
         apart = notes.midi.to(self.device)[:, None] - style["midi"] + _offset(whole, style["whole"])
         # Where notes die away by themselves, nothing tells when they were released.
         counted = times.new_tensor([1.0, 0.0 if max(whole[3], style["whole"][3]) else 1.0])
@@ -110,12 +129,19 @@ class Attention(Trained):
 
         change = (wide.softmax(1) @ style["envelope"]).T - self._envelope(magnitude)
         shaped = magnitude * self._curve(change.clamp(-_MOST, _MOST)).exp()
+        return Answers(answer, shaped, near @ style["voice"])
+
+    def _mixed(
+        self, magnitude: Tensor, equalised: Tensor, notes: Notes, voice: Tensor, style: Style
+    ) -> Tensor:
+        """One item; magnitude, equalised, output: [bins, frames]."""
+        answers = self._answers(magnitude, notes, style)
         scale = (style["level"] / equalised.square().mean().clamp_min(1e-20)).sqrt()
         depth = style["depth"]
-        content = 0.5 * ((equalised * scale + depth).log() + (shaped + depth).log())
+        content = 0.5 * ((equalised * scale + depth).log() + (answers.shaped + depth).log())
 
-        trust = _TRUST * voice * (near @ style["voice"])
-        mixed = answer * trust + content * (1 - trust)
+        trust = _TRUST * voice * answers.voice
+        mixed = answers.moved * trust + content * (1 - trust)
         sound = (mixed.exp() - depth).clamp_min(0)
         return sound * self._gate(notes.loudness).to(self.device)
 
@@ -174,13 +200,31 @@ class Attention(Trained):
         return ((recent - _SILENT_DB) / 10 + 1).clamp(0, 1)
 
 
-def _times(notes: Notes) -> Tensor:
+def _summary(style: Style, frames: int) -> Style:
+    """A long style's frames thinned out: neighbours tell little of each other's, notes much.
+
+    What has a value a frame has it along the first axis, but for band levels.
+    """
+    if frames <= _MOST_FRAMES:
+        return style
+    some = torch.linspace(0, frames - 1, _MOST_FRAMES).round().long()
+    return {
+        name: value[:, some]
+        if name == "bands.envelope"
+        else value[some]
+        if value.dim() and len(value) == frames and not name.startswith("texture")
+        else value
+        for name, value in style.items()
+    }
+
+
+def times_of(notes: Notes) -> Tensor:
     """Since the onset and since the release, as they are compared: [frames, 2]."""
     both = torch.stack([notes.since_onset, notes.since_release], 1).clamp_max(LONG)
     return (both.clamp_min(0) + _SOON).log() + both.clamp_max(0) / _SOON
 
 
-def _voice(pitch: Pitch, item: int) -> Tensor:
+def voice_of(pitch: Pitch, item: int) -> Tensor:
     """How surely there is one voice, from 0 to 1: [frames]."""
     explained = (pitch.explained[item] - _VOICES) / (_VOICE - _VOICES)
     clear = (pitch.clarity[item] - _UNCLEAR) / (_CLEAR - _UNCLEAR)

@@ -74,6 +74,8 @@ class Method(ABC):
     defaults: ClassVar[Defaults] = Defaults()
     # Level of the noise that init=noise starts from, relative to the content's.
     noise: ClassVar[float] = 1.0
+    # Whether `strength` is heeded by the method; else its result is averaged with the content.
+    own_strength: ClassVar[bool] = False
 
     def __init__(self, config: StylizeConfig, model: Classifier) -> None:
         self.config = config

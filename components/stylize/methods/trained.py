@@ -25,7 +25,9 @@ from components.stylize.methods.method import (
 class Trained(Method):
     """Activations of `content_layers` stay, Grams of `style_layers` become the style's."""
 
-    defaults = Defaults(init="content", iterations=100, learning_rate=0.01, style_weight=10)
+    # Steps of a tenth of a neper: with ten times shorter ones no cell moves by more than 9 dB in a
+    # hundred, so that the style's weight hardly mattered between 1 and 1000.
+    defaults = Defaults(init="content", iterations=100, learning_rate=0.1, style_weight=1)
 
     def style(self, magnitude: Tensor) -> Style:
         """The Gram matrix of each style layer, [channels, channels]."""

@@ -1,0 +1,201 @@
+"""The default: several ways from content to style, each trusted as far as it has proved itself.
+
+One voice is answered note by note (`attention.py`), several at once by a decomposition
+(`voices.py`), anything by what its bands do (`bands.py`) or by an equaliser; speech keeps its
+words (`speech.py`). What a passage is decides softly, band by band and frame by frame
+(`mixing.py`): the ways' logarithms are averaged, and where none is sure the content stays.
+
+Nothing is optimised unless `iterations` is given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.stylize.methods import bands, beats, mixing, voices
+from components.stylize.methods.attention import Attention, times_of, voice_of
+from components.stylize.methods.bands import Levels
+from components.stylize.methods.equaliser import equalise
+from components.stylize.methods.method import Contents, Style
+from components.stylize.methods.onsets import Notes, find_notes
+from components.stylize.methods.pitch import Pitch, track
+from components.stylize.methods.speech import median_pitch, speechness, spoken
+from components.stylize.methods.texture import texture_of, textured, textureness
+
+WAYS = ("content", "equaliser", "map", "recall", "envelope", "notes", "voices", "beats")
+
+# Of speech: by how much its bands are mapped to the style's.
+_SPEECH_MAP = 0.5
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What each way makes of one content, and what tells how far to trust it.
+
+    logs: [ways, bins, frames], at the content's level. features: [features, bands, frames].
+    depth: what was added to magnitudes before their logarithm, a scalar. gate: what keeps silence
+    silent, from 0 to 1, [frames].
+    """
+
+    logs: Tensor
+    features: Tensor
+    depth: Tensor
+    gate: Tensor
+
+
+class Blend(Attention):
+    """See the module."""
+
+    own_strength = True
+
+    @property
+    def strength(self) -> float:
+        """How far to go from the content to the style, from 0 to 1."""
+        return self.config.strength
+
+    def _more(self, magnitude: Tensor, notes: Notes, pitch: Pitch) -> Style:
+        """The bands' levels, the atoms of voices, the onsets."""
+        times = times_of(notes)[:, 0].to(self.device)
+        levels = bands.levels_of(magnitude, times, self.spectrogram)
+        atoms = voices.atoms_of(magnitude, times, self.spectrogram)
+        speech = speechness(magnitude, pitch, 0, self.spectrogram)
+        sure = textureness(magnitude, self.spectrogram) * (1 - speech)
+        laid = texture_of(magnitude, self.spectrogram) if float(sure) else {}
+        return {
+            "bands.envelope": levels.envelope,
+            "bands.keys": levels.keys,
+            **{f"voices.{name}": value for name, value in atoms.items()},
+            **beats.onsets_of(magnitude, notes, self.spectrogram).named(),
+            "beats.logs": beats.log_of(magnitude),
+            "speech.pitch": median_pitch(magnitude, pitch, 0),
+            "speech.sure": speech,
+            "texture.sure": sure,
+            **{f"texture.{name}": value for name, value in laid.items()},
+        }
+
+    def start(self, contents: Contents, styles: Sequence[Style]) -> Tensor:
+        """The blend, [batch, bins, frames]."""
+        pitch = track(contents.magnitude, self.spectrogram)
+        found = []
+        for item, (ways, style) in enumerate(
+            zip(self.ways(contents, styles, pitch), styles, strict=True)
+        ):
+            magnitude = contents.magnitude[item]
+            speech = speechness(magnitude, pitch, item, self.spectrogram)
+            result = self._blended(ways)
+            # Noise has no notes to answer: it keeps its course under the style's spectrum.
+            noise = textureness(magnitude, self.spectrogram) * (1 - speech)
+            result = torch.lerp(result, ways.logs[:2].mean(0), noise)
+            if float(speech):
+                said = self._said(magnitude, pitch, item, style)
+                result = speech * (said + ways.depth).log() + (1 - speech) * result
+            if float(style["texture.sure"]):
+                laid = {name: style[f"texture.{name}"] for name in ("logs", "keys")}
+                floor = ways.depth.log()
+                equalised = (ways.logs[1].exp() - ways.depth).clamp_min(0)
+                answer = textured(magnitude, equalised, laid, self.spectrogram)
+                answer = torch.maximum(answer, floor) + (ways.gate + 1e-6).log()[None]
+                result = torch.lerp(result, torch.logaddexp(answer, floor), style["texture.sure"])
+            result = self.strength * result + (1 - self.strength) * ways.logs[0]
+            found.append((result.exp() - ways.depth).clamp_min(0))
+        return torch.stack(found)
+
+    def _said(self, magnitude: Tensor, pitch: Pitch, item: int, style: Style) -> Tensor:
+        """Speech as the style's voice would say it, [bins, frames]."""
+        higher = style["speech.pitch"] - median_pitch(magnitude, pitch, item)
+        semitones = float(higher * style["speech.sure"] * self.strength)
+        said = spoken(magnitude, semitones, self.spectrogram)
+        own = bands.envelope(said, self.spectrogram, bands.SMOOTHING)
+        gain = bands.mapped(own, style["bands.envelope"])
+        said = said * bands.curve(_SPEECH_MAP * gain, self.spectrogram).exp()
+        result: Tensor = said * (magnitude.norm() / said.norm().clamp_min(1e-12))
+        return result
+
+    def ways(self, contents: Contents, styles: Sequence[Style], pitch: Pitch) -> list[Ways]:
+        """All ways of each item."""
+        power = torch.stack([style["power"] for style in styles])
+        equalised = equalise(contents.magnitude, contents.power, power, self.spectrogram)
+        found = []
+        for item, style in enumerate(styles):
+            magnitude = contents.magnitude[item]
+            notes = find_notes(magnitude.cpu(), pitch, item, self.spectrogram)
+            times = times_of(notes)[:, 0].to(self.device)
+            answers = self._answers(magnitude, notes, style)
+            atoms = {name: style[f"voices.{name}"] for name in ("atoms", "sounds", "times")}
+            several, fit = voices.voiced(magnitude, times, atoms, self.spectrogram)
+            own = bands.levels_of(magnitude, times, self.spectrogram)
+            wanted = Levels(style["bands.envelope"], style["bands.keys"], style["times"][:, 0])
+            heard = beats.onsets_of(magnitude, notes, self.spectrogram)
+            answers_of = beats.Onsets(
+                *(style[f"beats.{name}"] for name in ("patterns", "times", "levels"))
+            )
+            gains = [bands.mapped(own.envelope, wanted.envelope), bands.recalled(own, wanted)]
+            made = [
+                magnitude,
+                equalised[item],
+                *(magnitude * bands.curve(gain, self.spectrogram).exp() for gain in gains),
+                answers.shaped,
+                (answers.moved.exp() - style["depth"]).clamp_min(0),
+                several,
+                (
+                    beats.replayed(heard, answers_of, style["beats.logs"]).exp() - style["depth"]
+                ).clamp_min(0),
+            ]
+            depth = bands.depth_of(magnitude)
+            made = [x * (magnitude.norm() / x.norm().clamp_min(1e-12)) for x in made]
+            logs = torch.stack([(x + depth).log() for x in made])
+            known = {
+                "voice": voice_of(pitch, item),
+                "answer": answers.voice,
+                "clarity": pitch.clarity[item],
+                "explained": pitch.explained[item],
+                "fit": fit,
+                "time": times,
+                "loudness": notes.loudness.to(self.device) / 20,
+                "style voice": style["voice"].mean().expand_as(fit),
+                "struck": style["whole"][3].expand_as(fit),
+            }
+            features = self._features(made, own, wanted, known)
+            gate = self._gate(notes.loudness).to(self.device)
+            found.append(Ways(logs, features, depth, gate))
+        return found
+
+    def _features(
+        self, made: list[Tensor], own: Levels, wanted: Levels, known: dict[str, Tensor]
+    ) -> Tensor:
+        """[features, bands, frames]."""
+        content = made[0]
+        heard = [bands.envelope(x, self.spectrogram) for x in made]
+        shape = heard[0].shape
+        changes = [x - heard[0] for x in heard[1:]]
+        position = torch.linspace(-1, 1, shape[0], device=content.device)[:, None].expand(shape)
+        several = torch.stack(changes)
+        per_band = [
+            own.envelope.std(1, keepdim=True, correction=0),
+            wanted.envelope.std(1, keepdim=True, correction=0),
+            own.envelope.amax(1, keepdim=True) - own.envelope.amax(),
+            wanted.envelope.amax(1, keepdim=True) - wanted.envelope.amax(),
+            wanted.envelope.mean(1, keepdim=True) - wanted.envelope.amax(),
+        ]
+        return torch.stack(
+            [
+                *changes,
+                *(x.abs() for x in changes),
+                several.std(0, correction=0),
+                heard[0] - heard[0].amax(),
+                position,
+                position.square(),
+                *(x.expand(shape) for x in per_band),
+                *(x.expand(shape) for x in known.values()),
+            ]
+        )
+
+    def _blended(self, ways: Ways) -> Tensor:
+        """Logarithm, [bins, frames]."""
+        weights = mixing.mixer(self.device).weights(ways.features)
+        mixed = torch.zeros_like(ways.logs[0])
+        for log, weight in zip(ways.logs, weights, strict=True):
+            mixed += log * bands.curve(weight, self.spectrogram)
+        return ((mixed.exp() - ways.depth).clamp_min(0) * ways.gate + ways.depth).log()
