@@ -68,6 +68,7 @@ class StandIn:
     logs_at: tuple[str, ...] = ("archive", "pod", "interface")
     lost: set[str] = field(default_factory=set)  # runs without a Workflow
     faults: list[Fault] = field(default_factory=list)
+    refusals: dict[str, tuple[int, str]] = field(default_factory=dict)  # by operation
     page: int = 2
     address: str = ""
     violations: list[str] = field(default_factory=list)
@@ -331,6 +332,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if not self._known():
             self._refuse(401, "Request header error: token is not valid")
+            return
+        if operation.name in standin.refusals:
+            self._refuse(*standin.refusals[operation.name])
             return
         try:
             arguments = self._arguments(operation, query, body)

@@ -229,3 +229,55 @@ def test_cron(text: str, expected: str) -> None:
 def test_no_cron(text: str) -> None:
     with pytest.raises(InputError, match="cron"):
         schedules.cron(text)
+
+
+# A run that is running while its schedule changes
+
+
+def test_a_change_leaves_the_running_run(audiostyle: Cli, standin: StandIn) -> None:
+    """Kubernetes would delete it with the schedule that owns it."""
+    standin.script = [{"": "RUNNING", "train": "RUNNING"}, {"": "SUCCEEDED", "train": "SUCCEEDED"}]
+    audiostyle(*CREATE, NIGHT)
+    (first,) = standin.schedules
+    run = standin.fire(first)
+    done = audiostyle(*CREATE, "--cron=0 4 * * *")
+    assert "updated" in done.output
+    assert f"({run}) goes on" in done.output
+    assert standin.lost == set()
+    # It still counts as the schedule's, also after a second change.
+    audiostyle(*CREATE, "--cron=0 5 * * *")
+    refused = audiostyle("schedule", "run-now", "nightly")
+    assert refused.exit_code == 2
+    assert run in refused.output
+    assert audiostyle("runs", "show", run, "--wait", "--poll=0.1").exit_code == 0
+    assert run in audiostyle("schedule", "show", "nightly").output
+    assert audiostyle("schedule", "run-now", "nightly").exit_code == 0
+
+
+def test_deleting_leaves_the_running_run(audiostyle: Cli, standin: StandIn) -> None:
+    audiostyle(*CREATE, NIGHT)
+    (first,) = standin.schedules
+    run = standin.fire(first)
+    assert audiostyle("schedule", "delete", "nightly").exit_code == 0
+    assert run not in standin.lost
+
+
+def test_an_account_that_the_server_filled_in_is_no_change(
+    audiostyle: Cli, standin: StandIn
+) -> None:
+    audiostyle(*CREATE, NIGHT)
+    (made,) = standin.schedules.values()
+    assert made["service_account"] == "pipeline-runner"
+    assert "unchanged" in audiostyle(*CREATE, NIGHT).output
+    assert "updated" in audiostyle(*CREATE, NIGHT, "--service-account=robot").output
+    assert "unchanged" in audiostyle(*CREATE, NIGHT, "--service-account=robot").output
+
+
+@pytest.mark.parametrize("name", ["a+b", "100%"])
+def test_a_name_that_the_server_would_read_otherwise_is_refused(
+    audiostyle: Cli, standin: StandIn, name: str
+) -> None:
+    done = audiostyle("schedule", "create", name, *CREATE[3:], NIGHT)
+    assert done.exit_code == 2
+    assert "neither + nor %" in done.output
+    assert standin.schedules == {}

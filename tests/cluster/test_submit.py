@@ -357,6 +357,24 @@ def test_many_users_need_a_namespace(audiostyle: Cli, standin: StandIn) -> None:
     assert audiostyle("runs", "list", "--namespace=mine").exit_code == 0
 
 
+def test_a_server_with_one_user_runs_everything_in_kubeflow(
+    audiostyle: Cli, standin: StandIn
+) -> None:
+    done = audiostyle(*TRAIN, "--namespace=audiostyle")
+    assert done.exit_code == 2
+    assert "has one user, and runs everything in kubeflow" in done.output
+    assert standin.runs == {}
+    assert audiostyle(*TRAIN, "--namespace=kubeflow").exit_code == 0
+
+
+def test_what_may_not_be_uploaded_is_said(audiostyle: Cli, standin: StandIn) -> None:
+    """The server's upload says 400 where it means 403."""
+    standin.refusals["upload_pipeline_version"] = (400, "Failed due to authorization error: no")
+    done = audiostyle(*TRAIN)
+    assert done.exit_code == 1
+    assert "kubeflow-pipelines-edit" in done.output
+
+
 # What is wrong is found before anything is sent
 
 
