@@ -66,7 +66,7 @@ def _members(opened: tarfile.TarFile, reader: "_Forward") -> Iterator[tarfile.Ta
     while (member := opened.next()) is not None:
         reader.header_ended()
         opened.members.clear()  # type: ignore[attr-defined]  # a million would take a gigabyte
-        if member.size < 0:
+        if member.size < 0 or (member.isreg() and reader.tell() != member.offset_data):
             raise tarfile.ReadError(f"{member.name!r:.200} has {member.size} bytes")
         yield member
 

@@ -33,7 +33,7 @@ def unzip(archive: Path, folder: TargetFolder, budget: Budget) -> None:
             said.expand(member.file_size)
         budget.space(sum(member.file_size for member, _ in members))
         for member, parts in bar(members, f"extract {archive.name}", len(members)):
-            if member.is_dir() or not parts:
+            if _is_folder(member) or not parts:
                 folder.make(parts)
                 continue
             _check_dictionary(archive, member)
@@ -71,11 +71,15 @@ def _check(members: list[tuple[zipfile.ZipInfo, Parts]], archive: Path) -> None:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise UnsafeError(f"{member.filename!r:.200} is a link or a device")
-        if member.is_dir():
+        if _is_folder(member):
             continue
         if parts in names:
             raise InputError(f"{archive}: holds two members named {member.filename!r:.200}")
         names.add(parts)
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    return member.is_dir() or stat.S_ISDIR(member.external_attr >> 16)
 
 
 def _check_directory(archive: Path, budget: Budget) -> None:

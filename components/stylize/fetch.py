@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from audiostyle.recordings import Recordings, fetch, is_object
+from audiostyle.recordings import Recordings, is_object
 from components.stylize.pairs import Pair
-
-__all__ = ["fetch", "fetched"]
 
 
 @contextmanager

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from audiostyle.errors import InputError
 from audiostyle.manifest import Columns, one_of, rows, shard
-from audiostyle.recordings import beside, is_object
-from audiostyle.store import open_store
-from audiostyle.uris import split_object
+from audiostyle.recordings import beside
 
 COLUMNS = ("id", "content", "style")
 # An id becomes a file name on any system: no separators, no leading dot or dash, no wild cards.
@@ -72,22 +70,6 @@ def shard_of(pairs: list[Pair], index: int, count: int) -> list[Pair]:
     if not chosen:
         raise InputError(f"shards: there are {len(pairs)} pairs, too few for {count} tasks")
     return chosen
-
-
-__all__ = ["COLUMNS", "SAFE_ID", "Pair", "beside", "is_uri", "read_bytes", "read_pairs", "shard_of"]
-
-is_uri = is_object
-
-
-def read_bytes(manifest: Path | str) -> bytes:
-    """All of a manifest. Raises OSError, or InputError for an object that is missing."""
-    if isinstance(manifest, Path):
-        return manifest.read_bytes()
-    store, key = split_object(manifest)
-    content = open_store(store).get(key)
-    if content is None:
-        raise InputError(f"{manifest}: cannot be read: there is no such object")
-    return content
 
 
 def _problems(cells: Mapping[str, str], lines: Mapping[str, int]) -> list[str]:

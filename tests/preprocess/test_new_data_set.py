@@ -1,11 +1,13 @@
 """A data set is one file: with it, the data set is listed, described, recognized and read."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import soundfile
 from click.testing import CliRunner
-from conftest import RATE, tone
+from conftest import RATE, ROOT, tone
 
 from audiostyle import spectrogram_set
 from components.preprocess import datasets
@@ -65,3 +67,12 @@ def test_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = runner.invoke(stage, [*arguments, "--layout", "toy"])
     assert done.exit_code == 2
     assert "does not look like toy: missing toy.txt" in done.output
+
+
+def test_settings_and_data_sets_are_known_without_torch() -> None:
+    code = (
+        "import sys, components.preprocess.config, components.preprocess.datasets.registry as r;"
+        "r.definitions(); assert 'torch' not in sys.modules, 'torch'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
