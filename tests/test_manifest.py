@@ -46,24 +46,28 @@ def test_cells_of_settings_are_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_lines_are_those_of_the_file(end: str, tmp_path: Path) -> None:
     text = end.join(["", "id,label", "", "a,x", "", "", '"b",', "c,x,y", "d"])
-    found = read(tmp_path / "m.csv", text)
-    assert [row.line for row in found] == [4, 7, 8, 9]
-    assert "has more fields (3) than there are columns (2)" in found[2].problem
-    assert found[3].cells == {"id": "d", "label": ""}
+    rows_read = read(tmp_path / "m.csv", text)
+    assert [row.line for row in rows_read] == [4, 7, 8, 9]
+    assert "has more fields (3) than there are columns (2)" in rows_read[2].problem
+    assert rows_read[3].cells == {"id": "d", "label": ""}
     text = end.join(["", '{"id": "a"}', "", '{"id": 1', '{"id": "b"}'])
-    found = read(tmp_path / "m.jsonl", text)
-    assert [(row.line, bool(row.problem)) for row in found] == [(2, False), (4, True), (5, False)]
+    rows_read = read(tmp_path / "m.jsonl", text)
+    assert [(row.line, bool(row.problem)) for row in rows_read] == [
+        (2, False),
+        (4, True),
+        (5, False),
+    ]
     text = end.join(["# of mine", "", "- id: a", "  label: x", "", "- id: [b]"])
-    found = read(tmp_path / "m.yaml", text)
-    assert [(row.line, row.problem) for row in found] == [
+    rows_read = read(tmp_path / "m.yaml", text)
+    assert [(row.line, row.problem) for row in rows_read] == [
         (3, ""),
         (6, "id: must be text, not a list"),
     ]
 
 
 def test_a_cell_of_several_lines_counts_from_its_first(tmp_path: Path) -> None:
-    found = read(tmp_path / "m.csv", 'id,label\n"a\nb\nc",x\nd,y\n')
-    assert [(row.line, row.cells["id"]) for row in found] == [(2, "a\nb\nc"), (5, "d")]
+    rows_read = read(tmp_path / "m.csv", 'id,label\n"a\nb\nc",x\nd,y\n')
+    assert [(row.line, row.cells["id"]) for row in rows_read] == [(2, "a\nb\nc"), (5, "d")]
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.ndjson", "m.yaml", "M.YML"])
@@ -75,8 +79,8 @@ def test_a_byte_order_mark_is_no_text(name: str, tmp_path: Path) -> None:
         "yaml": "- {id: a, label: x}",
         "yml": "- {id: a, label: x}",
     }[name.rpartition(".")[2].lower()]
-    (found,) = read(tmp_path / name, b"\xef\xbb\xbf" + content.encode())
-    assert found.cells == {"id": "a", "label": "x"}
+    (rows_read,) = read(tmp_path / name, b"\xef\xbb\xbf" + content.encode())
+    assert rows_read.cells == {"id": "a", "label": "x"}
 
 
 @pytest.mark.parametrize(
@@ -119,9 +123,9 @@ def test_manifests_of_no_use(name: str, content: str | bytes, words: str, tmp_pa
     ],
 )
 def test_rows_of_no_use(name: str, row: str, words: str, tmp_path: Path) -> None:
-    (found,) = read(tmp_path / name, row + "\n")
-    assert words in found.problem
-    assert found.cells == {}
+    (rows_read,) = read(tmp_path / name, row + "\n")
+    assert words in rows_read.problem
+    assert rows_read.cells == {}
 
 
 def test_a_manifest_is_a_file(tmp_path: Path) -> None:

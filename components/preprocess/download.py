@@ -83,7 +83,7 @@ def download(
         fetch(url, uri, expected)
     except OSError as error:
         raise AudiostyleError(
-            f"{target}: cannot be written: {error.strerror or error}; what came is kept in"
+            f"{target}: cannot be written: {error.strerror or error}; what came is in"
             f" {fetch.part.name}"
         ) from None
     return target
@@ -137,7 +137,7 @@ class _Resuming:
             if failures >= self._patience.attempts:
                 raise AudiostyleError(
                     f"{error} ({failures} attempts without progress;"
-                    f" {file.tell()} bytes are kept in {self.part})"
+                    f" {file.tell()} bytes are in {self.part})"
                 )
             log.warning("download: %s; going on from byte %d", error, file.tell())
             self._patience.wait(failures)
@@ -149,7 +149,7 @@ class _Resuming:
             if self._size is not None and stream.total not in (-1, self._size):
                 raise InputError(
                     f"{shown_address(url)}: has {stream.total} bytes, {self._size} are expected;"
-                    " nothing was kept"
+                    " nothing was stored"
                 )
             if start != file.tell() or stream.tag != tag:
                 if start:

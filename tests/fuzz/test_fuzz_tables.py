@@ -92,7 +92,7 @@ def _objects() -> st.SearchStrategy[bytes]:
     ).map(json.dumps)
     raw = st.sampled_from(["{", DEEP, "9" * 5000, '{"path": "a.wav", "path": 1}', "\udcff", ""])
     lines = st.lists(st.one_of(line, raw), min_size=1, max_size=3)
-    return lines.map(lambda found: _text("\n".join(found) + "\n"))
+    return lines.map(lambda rows: _text("\n".join(rows) + "\n"))
 
 
 @pytest.mark.slow

@@ -62,10 +62,10 @@ def test_the_second_run_computes_nothing_and_the_third_what_is_new(
 ) -> None:
     clips = recordings(tmp_path / "d", 30)
     wanted = run(tmp_path / "d", clips, None)
-    for found, computed in ((0, 30), (30, 0)):
+    for hits, computed in ((0, 30), (30, 0)):
         cache = SpectrogramCache(uri)
         assert same(run(tmp_path / "d", clips, cache), wanted)
-        assert (cache.counts.hits, cache.counts.computed) == (found, computed)
+        assert (cache.counts.hits, cache.counts.computed) == (hits, computed)
     clips = recordings(tmp_path / "d", 10, first=30)
     cache = SpectrogramCache(uri)
     run(tmp_path / "d", clips, cache)
@@ -147,10 +147,10 @@ def test_sixteen_writers_of_one_key(uri: str) -> None:
         return cache.get(key)[0]
 
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(write, range(16)))
+        results = list(pool.map(write, range(16)))
     # All read the same, and all of it is of one writer.
-    assert found[0] is not None and len(found[0].unique()) == 1
-    assert all(other is not None and torch.equal(other, found[0]) for other in found)
+    assert results[0] is not None and len(results[0].unique()) == 1
+    assert all(other is not None and torch.equal(other, results[0]) for other in results)
     assert objects(uri) == [f"{key[:2]}/{key}.safetensors"]
 
 

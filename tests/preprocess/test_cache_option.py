@@ -20,9 +20,11 @@ gate: {floor: 1}
 @pytest.mark.slow
 def test_train_keeps_spectrograms_there(data: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
-    done = audiostyle("train", data, "--config", "config.yaml", "--cache", "kept", cwd=tmp_path)
+    done = audiostyle(
+        "train", data, "--config", "config.yaml", "--cache", "spectrograms", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
-    reasons = [reason for _, reason in cache.verify(open_store(tmp_path / "kept"))]
+    reasons = [reason for _, reason in cache.verify(open_store(tmp_path / "spectrograms"))]
     assert reasons == [""] * 18
     assert not (tmp_path / "elsewhere").exists()
 
@@ -30,9 +32,9 @@ def test_train_keeps_spectrograms_there(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["run", "--runner", "docker", "--cache", "kept"], "is no bucket"),
-        (["run", "--cache", "s3://user:hidden@bucket/kept"], "cache"),
-        (["train", ".", "--cache", "s3://user:hidden@bucket/kept"], "cache"),
+        (["run", "--runner", "docker", "--cache", "spectrograms"], "is no bucket"),
+        (["run", "--cache", "s3://user:hidden@bucket/spectrograms"], "cache"),
+        (["train", ".", "--cache", "s3://user:hidden@bucket/spectrograms"], "cache"),
     ],
 )
 def test_what_cannot_be_a_cache_is_refused(
@@ -51,7 +53,11 @@ def test_of_settings_nothing_else_changes(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "config.yaml").write_text(CONFIG)
     given = settings.load(tmp_path / "config.yaml")
     assert with_cache(given, None) == given
-    for uri, place in (("s3://b/p", "s3://b/p"), ("kept", str(tmp_path / "kept")), ("", "")):
+    for uri, place in (
+        ("s3://b/p", "s3://b/p"),
+        ("spectrograms", str(tmp_path / "spectrograms")),
+        ("", ""),
+    ):
         changed = with_cache(given, uri)
         assert changed.preprocess.cache == place
         assert with_cache(changed, "") == with_cache(given, "")

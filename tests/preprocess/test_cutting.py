@@ -200,7 +200,7 @@ def test_memory_does_not_grow_with_the_length_of_a_recording(long: str, tmp_path
                 for _ in range(minutes * 6):
                     file.write(block)
         command = [sys.executable, "-c", _PEAK, str(folder), str(tmp_path / "out"), long]
-        told = subprocess.run(command, capture_output=True, check=True, text=True)
-        peaks.append(int(told.stdout))
+        done = subprocess.run(command, capture_output=True, check=True, text=True)
+        peaks.append(int(done.stdout))
     # In memory, the longer ones' samples would take 340 MB each.
     assert peaks[1] < peaks[0] + 100_000

@@ -20,9 +20,9 @@ def called(*arguments: str, code: int = 0) -> str:
 
 def test_list_and_info() -> None:
     assert [line.split()[0] for line in called("list").splitlines()] == list(published())
-    told = called("info", "irmas")
+    shown = called("info", "irmas")
     for words in ("md5:4fd9f5ed5a18d8e2687e6360b5f60afe", "CC BY-NC-SA", "ISMIR", "zip"):
-        assert words in told
+        assert words in shown
     assert "by name: urbansound8k" in called("info", "irma", code=2)
 
 
@@ -39,11 +39,11 @@ def test_fetch(archive: Path, tmp_path: Path) -> None:
         folder = Path(called("fetch", source, "--to", home).strip())
         assert (folder / "mine" / "train" / "bell" / "bell1.wav").is_file()
         assert folder.name.startswith("mine-")
-    told = called(
+    shown = called(
         *("fetch", "esc10", "--to", home, "--from", str(archive), "--hash", f"md5:{'0' * 32}"),
         code=2,
     )
-    assert "expected MD5 000" in told
+    assert "expected MD5 000" in shown
     assert len(list((tmp_path / "home").iterdir())) == 2
 
 

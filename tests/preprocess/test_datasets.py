@@ -51,10 +51,10 @@ def look(data: Path, layout: str = "auto") -> DataSet:
     return data_set(data, seed=0, validation=0.2, test=0.2, layout=layout)
 
 
-def by_path(found: DataSet) -> dict[str, Clip]:
-    for clip in found.clips:
-        assert (found.root / clip.path).is_file(), clip.path
-    return {Path(clip.path).name: clip for clip in found.clips}
+def by_path(listing: DataSet) -> dict[str, Clip]:
+    for clip in listing.clips:
+        assert (listing.root / clip.path).is_file(), clip.path
+    return {Path(clip.path).name: clip for clip in listing.clips}
 
 
 def urbansound(root: Path, audio: str) -> None:
@@ -73,14 +73,14 @@ def urbansound(root: Path, audio: str) -> None:
 @pytest.mark.parametrize("audio", ["UrbanSound8K/audio", "folds", ""])
 def test_urbansound8k(audio: str, tmp_path: Path) -> None:
     urbansound(tmp_path / "u", audio)
-    found = look(packed(tmp_path / "u", "u.tar.gz"))
-    clips = by_path(found)
-    assert found.layout == "urbansound8k"
+    listing = look(packed(tmp_path / "u", "u.tar.gz"))
+    clips = by_path(listing)
+    assert listing.layout == "urbansound8k"
     assert len(clips) == 20
     clip = clips["104-3-0-4.wav"]
     assert (clip.label, clip.fold, clip.group, clip.source_id) == ("dog_bark", "4", "104", "104")
     assert clip.licence == "CC BY-NC 3.0"
-    assert {c.fold: c.split for c in found.clips} == {
+    assert {c.fold: c.split for c in listing.clips} == {
         **{str(k): "train" for k in range(1, 9)},
         "9": "validation",
         "10": "test",
@@ -95,11 +95,11 @@ def test_analyticsvidhya(place: str, tmp_path: Path) -> None:
     header = "ID,Class"
     rows = [f"{n * 7},{'siren' if n % 2 else 'drilling'}" for n in range(40)]
     table(root / ("" if place == "above" else place) / "train.csv", header, rows)
-    found = look(packed(root, "train.zip"))
-    assert found.layout == "analyticsvidhya-urban"
-    assert by_path(found)["7.wav"].label == "siren"
-    assert {c.split for c in found.clips} == {"train", "validation", "test"}
-    assert any("random split" in note for note in found.notes)
+    listing = look(packed(root, "train.zip"))
+    assert listing.layout == "analyticsvidhya-urban"
+    assert by_path(listing)["7.wav"].label == "siren"
+    assert {c.split for c in listing.clips} == {"train", "validation", "test"}
+    assert any("random split" in note for note in listing.notes)
     if place == "":
         assert look(root / "Train").layout == "analyticsvidhya-urban"
 
@@ -125,10 +125,10 @@ def esc50(root: Path) -> None:
 def test_esc50_and_its_ten(tmp_path: Path) -> None:
     esc50(tmp_path / "e")
     root = packed(tmp_path / "e", "master.zip")
-    found = look(root)
-    assert found.layout == "esc50"
+    listing = look(root)
+    assert listing.layout == "esc50"
     assert look(root / "ESC-50-master").layout == "esc50"
-    clips = by_path(found)
+    clips = by_path(listing)
     assert len(clips) == 15
     clip = clips["4-1004-A-14.wav"]
     assert (clip.label, clip.fold, clip.split) == ("chirping_birds", "4", "validation")
@@ -144,9 +144,9 @@ def test_first_esc10(tmp_path: Path) -> None:
         for fold in range(1, 6):
             sound(tmp_path / "e/ESC-10-master" / folder / f"{fold}-{fold}17-B.ogg")
     (tmp_path / "e/ESC-10-master/README.md").touch()
-    found = look(packed(tmp_path / "e", "ESC-10-master.zip"))
-    assert found.layout == "esc10"
-    clips = [c for c in found.clips if c.path.endswith("5-517-B.ogg")]
+    listing = look(packed(tmp_path / "e", "ESC-10-master.zip"))
+    assert listing.layout == "esc10"
+    clips = [c for c in listing.clips if c.path.endswith("5-517-B.ogg")]
     assert [(c.label, c.split, c.group) for c in clips] == [
         ("dog_bark", "test", "517"),
         ("rain", "test", "517"),
@@ -159,14 +159,14 @@ def test_irmas(tmp_path: Path) -> None:
             for excerpt in (1, 2, 3):
                 name = f"{number:03d}__[{label}][nod][pop_roc]{number:04d}__{excerpt}.wav"
                 sound(tmp_path / "i/IRMAS-TrainingData" / label / name)
-    found = look(packed(tmp_path / "i", "IRMAS-TrainingData.zip"))
-    assert found.layout == "irmas"
-    clips = by_path(found)
+    listing = look(packed(tmp_path / "i", "IRMAS-TrainingData.zip"))
+    assert listing.layout == "irmas"
+    clips = by_path(listing)
     assert len(clips) == 270
     clip = clips["004__[gac][nod][pop_roc]0004__2.wav"]
     assert (clip.label, clip.source_id) == ("gac", "004__[gac][nod][pop_roc]0004")
     splits: dict[str, set[str]] = {}
-    for clip in found.clips:
+    for clip in listing.clips:
         splits.setdefault(clip.group, set()).add(clip.split)
     assert len(splits) == 90
     assert all(len(s) == 1 for s in splits.values())
@@ -183,10 +183,10 @@ def test_medley_solos(audio: str, tmp_path: Path) -> None:
             rows.append(f"{subset},{instrument},{kind},{number},{identity}")
     name = "Medley-solos-DB_metadata.csv"
     table(tmp_path / "m" / name, "subset,instrument,instrument_id,song_id,uuid4", rows)
-    found = look(packed(tmp_path / "m", "m.tar.gz"))
-    assert found.layout == "medley-solos-db"
-    by_path(found)
-    assert sorted((c.label, c.split, c.group) for c in found.clips)[:2] == [
+    listing = look(packed(tmp_path / "m", "m.tar.gz"))
+    assert listing.layout == "medley-solos-db"
+    by_path(listing)
+    assert sorted((c.label, c.split, c.group) for c in listing.clips)[:2] == [
         ("clarinet", "test", "3"),
         ("clarinet", "train", "0"),
     ]
@@ -206,9 +206,9 @@ def test_nsynth(tmp_path: Path) -> None:
             }
         (tmp_path / f"n/nsynth-{part}/examples.json").write_text(json.dumps(notes))
     root = packed(tmp_path / "n", "n.tar.gz")
-    found = look(root)
-    assert found.layout == "nsynth"
-    clip = by_path(found)["flute_synthetic_valid-033-050.wav"]
+    listing = look(root)
+    assert listing.layout == "nsynth"
+    clip = by_path(listing)["flute_synthetic_valid-033-050.wav"]
     assert (clip.label, clip.split, clip.group) == ("flute", "validation", "flute_synthetic_valid")
     assert clip.licence == "CC BY 4.0"
 
@@ -223,10 +223,10 @@ def test_speech_commands(tmp_path: Path) -> None:
     for name, speaker in (("validation_list.txt", "1b4c9b89"), ("testing_list.txt", "2c7d1e55")):
         lines = [f"{w}/{speaker}_nohash_{n}.wav" for w in ("yes", "no") for n in (0, 1)]
         (root / name).write_text("\n".join(lines) + "\n")
-    found = look(packed(root, "speech_commands_v0.02.tar.gz"))
-    assert found.layout == "speechcommands"
-    assert len(found.clips) == 12
-    assert {c.group: c.split for c in found.clips} == {
+    listing = look(packed(root, "speech_commands_v0.02.tar.gz"))
+    assert listing.layout == "speechcommands"
+    assert len(listing.clips) == 12
+    assert {c.group: c.split for c in listing.clips} == {
         "0a7c2a8d": "train",
         "1b4c9b89": "validation",
         "2c7d1e55": "test",
@@ -238,9 +238,9 @@ def test_plain_folders(below: str, tmp_path: Path) -> None:
     for split in ("train", "validation", "test"):
         for label in ("a", "b"):
             sound(tmp_path / f"p/{below}{split}/{label}/{split}.wav")
-    found = look(packed(tmp_path / "p", "p.zip"))
-    assert found.layout == "folder"
-    assert {(c.label, c.split) for c in found.clips} == {
+    listing = look(packed(tmp_path / "p", "p.zip"))
+    assert listing.layout == "folder"
+    assert {(c.label, c.split) for c in listing.clips} == {
         (label, split) for label in "ab" for split in ("train", "validation", "test")
     }
 
@@ -272,10 +272,10 @@ def test_manifests(
         label = "ab"[number // 2 % 2]
         rows.append({"path": path, "label": label, "licence": "CC0", part: values[part]})
     manifest = write(tmp_path / "clips.csv", rows)
-    found = look(manifest)
-    assert look(tmp_path).clips == found.clips
-    assert found.layout == "manifest"
-    clips = by_path(found)
+    listing = look(manifest)
+    assert look(tmp_path).clips == listing.clips
+    assert listing.layout == "manifest"
+    clips = by_path(listing)
     assert clips["7.wav"].licence == "CC0"
     if part == "fold":
         assert [clips[f"{n}.wav"].split for n in range(5)] == [*["train"] * 3, "validation", "test"]
@@ -283,11 +283,11 @@ def test_manifests(
         assert clips["3.wav"].split == "test"
     if part == "group":
         splits: dict[str, set[str]] = {}
-        for clip in found.clips:
+        for clip in listing.clips:
             splits.setdefault(clip.group, set()).add(clip.split)
         assert all(len(s) == 1 for s in splits.values())
         other = data_set(manifest, seed=1, validation=0.2, test=0.2)
-        assert [c.split for c in other.clips] != [c.split for c in found.clips]
+        assert [c.split for c in other.clips] != [c.split for c in listing.clips]
 
 
 @pytest.mark.parametrize(

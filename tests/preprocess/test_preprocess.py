@@ -84,7 +84,7 @@ def test_random_split_is_stable_and_keeps_groups(tmp_path: Path) -> None:
     splits: dict[tuple[str, str], set[str]] = {}
     for clip in clips:
         splits.setdefault((clip.label, clip.group), set()).add(clip.split)
-    assert all(len(found) == 1 for found in splits.values())
+    assert all(len(names) == 1 for names in splits.values())
     assert {clip.split for clip in clips} == set(spectrogram_set.SPLITS)
     # Taking files away moves none of the others.
     for path in list((tmp_path / "a").glob("take[0-4]__*")):

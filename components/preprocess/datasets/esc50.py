@@ -50,5 +50,5 @@ DEFINITION = Definition(
     licence="CC BY-NC 3.0",
     citation="K. J. Piczak: ESC: Dataset for Environmental Sound Classification,"
     " ACM Multimedia 2015",
-    note="made anew by the host now and then: no checksum was published",
+    note="the host packs it again now and then: no checksum was published",
 )
