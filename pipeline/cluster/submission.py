@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 from kfp import compiler
 
-from audiostyle.errors import InputError
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files import write_text
 from audiostyle.manifest import is_manifest
-from audiostyle.uris import object_name, require_no_secret, require_remote, scheme_of
+from audiostyle.store import open_store
+from audiostyle.uris import object_name, require_no_secret, require_remote, scheme_of, split_object
 from components.preprocess.datasets import registry
 from components.preprocess.extract import is_archive
 from components.stylize.pairs import read_pairs
@@ -280,6 +281,22 @@ def _data(
         "checkpoints": checkpoints,
         "tracking_uri": _tracking(chosen, tracking_uri),
     }
+
+
+def visible_version(data: str) -> str:
+    """What changes when data do, where this machine can see it; "" where it cannot.
+
+    A published set is what the release's own hash says. An object of a bucket has a tag.
+    """
+    if data in registry.published():
+        return "published"
+    if scheme_of(data) != "s3" or not is_archive(Path(object_name(data))):
+        return ""
+    try:
+        folder, key = split_object(data)
+        return open_store(folder).tag(key) or ""
+    except AudiostyleError:
+        return ""
 
 
 def _check_pairs(chosen: Settings, pairs: str, work: str) -> None:

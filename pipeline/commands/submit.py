@@ -235,8 +235,13 @@ def stamped(name: str) -> str:
 
 
 def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
-    from pipeline.cluster.submission import BUILDERS
+    from pipeline.cluster.submission import BUILDERS, visible_version
 
+    # A schedule's data change under one address, so it has no version that holds for all its runs.
+    if "data" in given and not given["data_version"] and not given["mirror"]:
+        given["data_version"] = visible_version(given["data"])
+        if given["data_version"]:
+            say(f"Data      version {given['data_version']}, as seen from here")
     make = BUILDERS[job or command]
     name, wait, poll = given.pop("name"), given.pop("wait"), given.pop("poll")
     settings, made = prepared(make, given)

@@ -501,3 +501,33 @@ def test_a_path_on_a_volume_is_accepted(audiostyle: Cli, standin: StandIn, tmp_p
     options = (f"--config={tmp_path}/settings.yaml", "--data=/recordings/set")
     assert audiostyle(*TRAIN, *options).exit_code == 0
     assert audiostyle(*TRAIN, *options[:1], "--data=/recordings/../etc").exit_code == 2
+
+
+def test_data_are_known_by_what_can_be_seen_of_them(
+    audiostyle: Cli, standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that preprocess comes from the cache; a schedule's data change under one address."""
+    from audiostyle.store import open_store
+
+    def folder(address: str) -> object:
+        return open_store(tmp_path / address.removeprefix("s3://"))
+
+    monkeypatch.setattr("pipeline.cluster.submission.open_store", folder)
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "data.zip").write_bytes(b"one")
+
+    def version(*arguments: str) -> str:
+        assert audiostyle(*arguments).exit_code == 0
+        (*_, run) = standin.runs.values()
+        return str(run["runtime_config"]["parameters"]["data_version"])
+
+    first = version(*TRAIN)
+    assert first and version(*TRAIN) == first
+    (tmp_path / "bucket" / "data.zip").write_bytes(b"other")
+    assert version(*TRAIN) not in ("", first)
+    assert version(*TRAIN, "--data-version=mine") == "mine"
+    assert version(*TRAIN, "--data=s3://bucket/none.zip") == ""
+    schedule = ("schedule", "create", "nightly", *TRAIN[2:4], "--cron=0 3 * * *")
+    assert audiostyle(*schedule).exit_code == 0
+    (made,) = standin.schedules.values()
+    assert made["runtime_config"]["parameters"]["data_version"] == ""
