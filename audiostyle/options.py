@@ -3,6 +3,7 @@
 An option wins over its environment variable, that over the file, and the file over the default.
 """
 
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -104,7 +105,9 @@ def option_value(name: str, text: str) -> Any:
 def _option(path: tuple[str, ...], field: FieldInfo) -> Callable[[F], F]:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, Mapping) else {}
     words = field.description or ""
-    words = f"{words[:1].upper()}{words[1:]}"
+    if re.match(r"[a-z]+\b(?!:)", words):  # not dB, nor s3://
+        words = f"{words[0].upper()}{words[1:]}"
+    words = words if words.endswith(("]", ".")) or not words else f"{words}."
     if field.default not in (None, "") and not field.is_required():
         words = f"{words} [default: {_shown(field.default)}]".strip()
     return click.option(

@@ -12,13 +12,13 @@ class CutConfig(Config):
     """Which clips are cut from a recording that is longer or shorter than a clip."""
 
     long: Literal["first", "centre", "loudest", "windows"] = Field(
-        "first", description="which part of a long recording; windows: all, one every hop"
+        "first", description="which part of a long recording to use; windows: all, one every hop"
     )
     hop_seconds: float = Field(
-        3.0, gt=0, le=600, description="from one window to the next, for windows"
+        3.0, gt=0, le=600, description="seconds from one window to the next, if long is windows"
     )
     short: Literal["pad", "loop"] = Field(
-        "pad", description="zeros after a short recording, or the recording again"
+        "pad", description="what follows a short recording: zeros, or the recording again"
     )
 
 
@@ -27,10 +27,14 @@ class PreprocessConfig(Config):
 
     spectrogram: SpectrogramConfig = SpectrogramConfig()
     cut: CutConfig = CutConfig()
-    layout: str = Field("auto", description="of the data set, by name; auto: by looking at it")
-    validation: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
-    test: float = Field(0.15, ge=0, lt=1, description="share, where the data has no splits")
-    seed: int = Field(0, description="of the random split")
+    layout: str = Field("auto", description="layout of the data set; auto: recognized by its files")
+    validation: float = Field(
+        0.15, ge=0, lt=1, description="share of validation clips, if the data has no splits"
+    )
+    test: float = Field(
+        0.15, ge=0, lt=1, description="share of test clips, if the data has no splits"
+    )
+    seed: int = Field(0, description="seed of the random split")
     max_failures: float = Field(
         0.01, ge=0, le=1, description="share of unusable files beyond which the stage fails"
     )

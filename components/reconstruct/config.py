@@ -12,19 +12,25 @@ class ReconstructConfig(Config):
     """Settings of the stage."""
 
     init: Literal["auto", "random", "pghi", "phase"] = Field(
-        "auto", description="phase to start from; phase is the content's"
+        "auto", description="phase to start from: random, pghi, the content's (phase), or auto"
     )
-    iterations: int = Field(64, ge=0, description="of Griffin-Lim")
+    iterations: int = Field(64, ge=0, description="iterations of Griffin-Lim")
     momentum: float = Field(
-        0.99, ge=0, description="0 is Griffin and Lim 1984, 0.99 Perraudin 2013"
+        0.99,
+        ge=0,
+        description="momentum of Griffin-Lim: 0 (Griffin and Lim 1984), 0.99 (Perraudin 2013)",
     )
-    seed: int = Field(0, description="of the random phase")
-    format: Literal["wav", "flac"] = Field("wav", description="of the files")
-    subtype: Subtype = Field("PCM_16", description="PCM_16, PCM_24 or FLOAT (WAV only)")
+    seed: int = Field(0, description="seed of the random phase")
+    format: Literal["wav", "flac"] = Field("wav", description="format of the recordings")
+    subtype: Subtype = Field(
+        "PCM_16", description="sample format: PCM_16, PCM_24 or FLOAT (WAV only)"
+    )
     sample_rate: int | None = Field(
-        None, ge=4000, le=192000, description="Hz; the content's where not given"
+        None, ge=4000, le=192000, description="sample rate in Hz; by default, the content's"
     )
-    channels: Literal["content", "mono"] = Field("content", description="of the files")
+    channels: Literal["content", "mono"] = Field(
+        "content", description="channels of the recordings"
+    )
     title: str = Field(
-        "Audio style transfer", description="of the report page", json_schema_extra=NO_EFFECT
+        "Audio style transfer", description="title of the report page", json_schema_extra=NO_EFFECT
     )

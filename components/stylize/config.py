@@ -30,27 +30,40 @@ class StylizeConfig(Config):
     init: Init | None = Field(
         None, description="what to start from: the method's own start, the content, or noise"
     )
-    optimizer: Optimizer | None = Field(None, description="adam or lbfgs; else the method's")
-    iterations: int | None = Field(None, ge=0, description="steps at most; else the method's")
+    optimizer: Optimizer | None = Field(
+        None, description="optimizer of the spectrogram; by default, the method's"
+    )
+    iterations: int | None = Field(
+        None, ge=0, description="most optimization steps; by default, the method's"
+    )
     learning_rate: float | None = Field(
-        None, gt=0, description="of Adam, or first step of lbfgs; else the method's"
+        None,
+        gt=0,
+        description="learning rate of Adam, or first step of L-BFGS; by default, the method's",
     )
-    content_weight: float | None = Field(None, ge=0, description="of what is to be kept")
-    style_weight: float | None = Field(None, ge=0, description="of the style's statistics")
-    content_layers: tuple[Tap, ...] = Field(("conv1",), min_length=1, description="taps to keep")
+    content_weight: float | None = Field(None, ge=0, description="weight of the content loss")
+    style_weight: float | None = Field(None, ge=0, description="weight of the style loss")
+    content_layers: tuple[Tap, ...] = Field(
+        ("conv1",), min_length=1, description="layers whose activations stay the content's"
+    )
     style_layers: tuple[Tap, ...] = Field(
-        ("conv1", "conv2", "conv3", "conv4"), min_length=1, description="taps to match"
+        ("conv1", "conv2", "conv3", "conv4"),
+        min_length=1,
+        description="layers whose statistics become the style's",
     )
-    filters: int = Field(4096, ge=1, le=16384, description="random filters of shallow")
+    filters: int = Field(4096, ge=1, le=16384, description="random filters of the method shallow")
     tolerance: float = Field(
         1e-4, ge=0, lt=1, description="stop when 20 steps lower the loss by less than this share"
     )
-    seed: int = Field(0, ge=0, description="of random filters and of the noise to start from")
+    seed: int = Field(0, ge=0, description="seed of random filters and of the noise to start from")
     window_seconds: float = Field(
-        12.0, ge=1, le=600, description="longer recordings are worked through in such windows"
+        12.0,
+        ge=1,
+        le=600,
+        description="seconds of a window; longer recordings are stylized in windows",
     )
     overlap_seconds: float = Field(
-        1.5, ge=0.1, le=60, description="over which windows are cross-faded"
+        1.5, ge=0.1, le=60, description="seconds of the cross-fade between windows"
     )
     batch: int | None = Field(
         None,
@@ -59,7 +72,9 @@ class StylizeConfig(Config):
         json_schema_extra=NO_EFFECT,
     )
     device: str = Field(
-        "auto", description="auto, cpu, cuda or cuda:N", json_schema_extra=NO_EFFECT
+        "auto",
+        description="where to compute: auto, cpu, cuda or cuda:N",
+        json_schema_extra=NO_EFFECT,
     )
 
     @model_validator(mode="after")

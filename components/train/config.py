@@ -34,11 +34,15 @@ class TrainConfig(Config):
     augmentation: AugmentationConfig = AugmentationConfig()
     epochs: int = Field(50, ge=1, description="most passes over the training clips")
     patience: int = Field(20, ge=1, description="epochs without improvement before stopping")
-    batch: int = Field(32, ge=2, description="clips in a step")
+    batch: int = Field(32, ge=2, description="clips per step")
     learning_rate: float = Field(3e-3, gt=0, description="peak of the one-cycle schedule (AdamW)")
-    weight_decay: float = Field(0.02, ge=0, description="of AdamW")
-    label_smoothing: float = Field(0.05, ge=0, lt=1, description="share spread over all classes")
-    seed: int = Field(0, description="of weights, order, augmentation and dropout")
+    weight_decay: float = Field(0.02, ge=0, description="weight decay of AdamW")
+    label_smoothing: float = Field(
+        0.05, ge=0, lt=1, description="share of a label spread over all classes"
+    )
+    seed: int = Field(0, description="seed of weights, order, augmentation and dropout")
     device: str = Field(
-        "auto", description="auto, cpu, cuda or cuda:N", json_schema_extra=NO_EFFECT
+        "auto",
+        description="where to compute: auto, cpu, cuda or cuda:N",
+        json_schema_extra=NO_EFFECT,
     )
