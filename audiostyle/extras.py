@@ -3,10 +3,11 @@
 import re
 from importlib.metadata import PackageNotFoundError, requires
 
+from audiostyle.stages import STAGES
+
 # Modules that are not called like their packages.
 _PACKAGES = {"yaml": "pyyaml", "pil": "pillow"}
 _REQUIREMENT = re.compile(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]")
-_STAGES = {"preprocess", "train", "stylize", "reconstruct", "pipeline"}
 
 
 def extra_of(module: str) -> str:
@@ -22,4 +23,4 @@ def extra_of(module: str) -> str:
     except PackageNotFoundError:  # sources that are not installed
         return ""
     extras = [m[2] for m in matches if m and m[1].replace("_", "-").lower() == package]
-    return "pipeline" if _STAGES & set(extras) else next(iter(extras), "")
+    return "pipeline" if {*STAGES, "pipeline"} & set(extras) else next(iter(extras), "")

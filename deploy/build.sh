@@ -11,7 +11,8 @@ cd "$(dirname "$0")/.."
 
 push=
 if [ "${1-}" = --push ]; then push=yes && shift; fi
-[ $# -gt 0 ] || set -- preprocess train stylize reconstruct
+# Names of stages, as the rows of the table say them.
+[ $# -gt 0 ] || set -- $(sed -n 's/^    "\([a-z]*\)": Stage(.*/\1/p' audiostyle/stages.py)
 
 docker=$(deploy/docker-client.sh)
 if ! "$docker" info >/dev/null 2>&1; then
@@ -23,13 +24,13 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null || true)
 
 dockerfile() { # of a stage, or of the server
-    if [ "$1" = mlflow ]; then echo deploy/mlflow/Dockerfile; else echo "components/$1/Dockerfile"; fi
+    if [ "$1" = mlflow ]; then echo deploy/mlflow/Dockerfile; else echo deploy/Dockerfile; fi
 }
 
 build() { # the stage, then the name of its image
     # Unset settings are left out, so that the Dockerfile's own defaults hold.
     DOCKER_BUILDKIT=1 "$docker" build --file "$(dockerfile "$1")" --tag "$2" \
-        --build-arg VERSION="$version" --build-arg REVISION="$revision" \
+        --build-arg STAGE="$1" --build-arg VERSION="$version" --build-arg REVISION="$revision" \
         ${BASE_IMAGE:+--build-arg BASE_IMAGE="$BASE_IMAGE"} \
         ${TORCH_INDEX+--build-arg TORCH_INDEX="$TORCH_INDEX"} \
         ${PIP_CONF:+--secret id=pip_conf,src="$PIP_CONF"} \

@@ -22,7 +22,8 @@ group "cuda" {
 
 # A null argument leaves the Dockerfile's own default.
 target "stage" {
-  context = "."
+  context    = "."
+  dockerfile = "deploy/Dockerfile"
   args = {
     VERSION     = VERSION
     REVISION    = REVISION
@@ -36,27 +37,27 @@ target "stage" {
 }
 
 target "preprocess" {
-  inherits   = ["stage"]
-  dockerfile = "components/preprocess/Dockerfile"
-  tags       = ["${IMAGE_PREFIX}/preprocess:${VERSION}"]
+  inherits = ["stage"]
+  args     = { STAGE = "preprocess" }
+  tags     = ["${IMAGE_PREFIX}/preprocess:${VERSION}"]
 }
 
 target "train" {
-  inherits   = ["stage"]
-  dockerfile = "components/train/Dockerfile"
-  tags       = ["${IMAGE_PREFIX}/train:${VERSION}"]
+  inherits = ["stage"]
+  args     = { STAGE = "train" }
+  tags     = ["${IMAGE_PREFIX}/train:${VERSION}"]
 }
 
 target "stylize" {
-  inherits   = ["stage"]
-  dockerfile = "components/stylize/Dockerfile"
-  tags       = ["${IMAGE_PREFIX}/stylize:${VERSION}"]
+  inherits = ["stage"]
+  args     = { STAGE = "stylize" }
+  tags     = ["${IMAGE_PREFIX}/stylize:${VERSION}"]
 }
 
 target "reconstruct" {
-  inherits   = ["stage"]
-  dockerfile = "components/reconstruct/Dockerfile"
-  tags       = ["${IMAGE_PREFIX}/reconstruct:${VERSION}"]
+  inherits = ["stage"]
+  args     = { STAGE = "reconstruct" }
+  tags     = ["${IMAGE_PREFIX}/reconstruct:${VERSION}"]
 }
 
 target "train-cuda" {

@@ -19,12 +19,13 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from audiostyle.stages import STAGES
+
 HERE = Path(__file__).resolve().parent
 LOCK = HERE / "requirements.lock"
 PYPROJECT = HERE.parent / "pyproject.toml"
 CONSTRAINTS = HERE.parent / "constraints.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-STAGES = ["preprocess", "train", "stylize", "reconstruct"]
 # What the images have. Hashes are of the files for all platforms.
 PLATFORM = ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28"]
 CUDA = re.compile(r"(nvidia|cuda)-.+|triton")

@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -102,7 +103,7 @@ def _compose(folder: Path, *arguments: str) -> None:
 
 
 def _compose_up(folder: Path) -> None:
-    image = os.environ.get("MLFLOW_IMAGE", "audiostyle/mlflow:0.1.0")
+    image = os.environ.setdefault("MLFLOW_IMAGE", f"audiostyle/mlflow:{version('audiostyle')}")
     inspect = ["docker", "image", "inspect", image]
     if subprocess.run(inspect, check=False, capture_output=True).returncode:
         subprocess.run([HERE / "build.sh", "mlflow"], check=True)

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from audiostyle.config import Config
 from audiostyle.errors import InputError
+from audiostyle.stages import STAGES
 from audiostyle.uris import require_remote, scheme_of
 
 TaskName = Literal[
@@ -45,7 +46,7 @@ _Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]+[smh]$")]
 
 # Tasks that compute on a GPU where they are given one. Griffin-Lim is no such task: a GPU that
 # waited for it would stand idle for most of a run.
-_ON_GPU = ("train", "stylize")
+_ON_GPU = tuple(name for name, stage in STAGES.items() if stage.gpu)
 _MONTH = 30 * 24 * 3600  # seconds
 _START = 3600  # seconds that a pod may wait for its node and image
 _SECRET = re.compile(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from audiostyle.errors import InputError
+from audiostyle.stages import STAGES as STAGES
 
-STAGES = ("preprocess", "train", "stylize", "reconstruct")
 _ROOT = Path(__file__).resolve().parent.parent
 # Names every image by digest once images are built and pushed; see deploy/README.md.
 LOCK = _ROOT / "deploy" / "images.lock.yaml"

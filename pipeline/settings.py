@@ -11,8 +11,6 @@ from components.train.config import TrainConfig
 from components.train.gate import GateConfig
 from pipeline.cluster_config import ClusterConfig
 
-STAGES = ("preprocess", "train", "gate", "stylize", "reconstruct")
-
 
 class Settings(Config):
     """One section a stage, and one for the cluster; what is left out has its default."""
@@ -27,7 +25,11 @@ class Settings(Config):
     def arguments(self, *sections: str) -> dict[str, Any]:
         """Arguments of a pipeline: `STAGE_config` to the settings of these stages (or all)."""
         values = self.plain()
-        return {f"{name}_config": values[name] for name in sections or STAGES}
+        return {f"{name}_config": values[name] for name in sections or _SECTIONS}
+
+
+# The sections that are arguments of a pipeline: all but the cluster's.
+_SECTIONS = tuple(name for name in Settings.model_fields if name != "cluster")
 
 
 def load(path: Path | None) -> Settings:

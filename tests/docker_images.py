@@ -55,9 +55,7 @@ def _of_checkout(stage: str) -> str:
 
 
 def _sources(stage: str) -> list[str]:
-    # The reconstruct stage's image does bulk jobs, too.
-    bulk = ["components/stylize", "pipeline/bulk"] if stage == "reconstruct" else []
-    return ["audiostyle", f"components/{stage}", *bulk]
+    return ["audiostyle", f"components/{stage}", *STAGES[stage].imports]
 
 
 @functools.cache

@@ -1,7 +1,10 @@
 """The stages' images: what their Dockerfiles promise, and that they run locked up."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,57 +17,83 @@ __all__ = ["images"]  # a fixture
 LOCKED_UP = ["--rm", "--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL"]
 
 
-def dockerfile(stage: str) -> str:
-    return (ROOT / "components" / stage / "Dockerfile").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_dockerfile_installs_the_stage_that_is_asked_for_and_starts_it():
+    assert set(STAGES) <= set(PROJECT["optional-dependencies"])
+    assert re.findall(r"^ARG STAGE(.*)$", DOCKERFILE, re.MULTILINE) == [""]  # no default
+    assert 'install.sh extra "${STAGE:?}"\n' in DOCKERFILE
+    assert "AUDIOSTYLE_STAGE=${STAGE}\n" in DOCKERFILE
+    assert DOCKERFILE.endswith('ENTRYPOINT ["python", "-m", "components"]\n')
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_dockerfile_installs_its_stage_and_starts_it(stage):
-    text = dockerfile(stage)
-    assert stage in PROJECT["optional-dependencies"]
-    assert f"install.sh extra {stage}\n" in text
-    assert text.endswith(f'ENTRYPOINT ["python", "-m", "components.{stage}"]\n')
+def test_the_entry_point_is_the_stages_command_line(stage):
+    environment = {**os.environ, "AUDIOSTYLE_STAGE": stage, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "components", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert f"Usage: python -m components.{stage} " in done.stdout
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_dockerfile_ends_as_a_user_other_than_root(stage):
-    users = re.findall(r"^USER (\d+):(\d+)$", dockerfile(stage), re.MULTILINE)
-    assert users == [("10001", "0")]
+@pytest.mark.parametrize("stage", ["", "sing"])
+def test_the_entry_point_names_the_stages(stage):
+    environment = {**os.environ, "AUDIOSTYLE_STAGE": stage, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "components", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "must be one of preprocess, train, stylize, reconstruct" in done.stderr
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_dockerfile_takes_its_base_by_argument(stage):
-    text = dockerfile(stage)
-    assert re.search(r"^ARG BASE_IMAGE=\S+$", text, re.MULTILINE)
-    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+def test_dockerfile_ends_as_a_user_other_than_root():
+    assert re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE) == [("10001", "0")]
+
+
+def test_dockerfile_takes_its_base_by_argument():
+    assert re.search(r"^ARG BASE_IMAGE=\S+$", DOCKERFILE, re.MULTILINE)
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert set(bases) == {"${BASE_IMAGE}", "tools"}
     # The image itself is built on the bare base, so that pip and the sources stay behind.
     assert bases[-1] == "${BASE_IMAGE}"
-    last = text[text.rindex("\nFROM") :]
+    last = DOCKERFILE[DOCKERFILE.rindex("\nFROM") :]
     assert "COPY" not in last
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_dockerfile_downloads_nothing_past_pip(stage):
-    text = dockerfile(stage)
-    assert not re.search(r"^ADD\b", text, re.MULTILINE)
-    assert set(re.findall(r"https?://[^\s/]+", text)) == {"https://download.pytorch.org"}
+def test_dockerfile_downloads_nothing_past_pip():
+    assert not re.search(r"^ADD\b", DOCKERFILE, re.MULTILINE)
+    assert set(re.findall(r"https?://[^\s/]+", DOCKERFILE)) == {"https://download.pytorch.org"}
 
 
-def test_dockerfiles_differ_only_in_their_stage():
-    neutral = {re.sub(rf"\b{stage}\b", "STAGE", dockerfile(stage)) for stage in STAGES}
-    assert len(neutral) == 1
-
-
-def test_bake_builds_every_stage_at_this_version():
+def test_what_builds_images_builds_every_stage_at_this_version():
     text = (ROOT / "deploy" / "docker-bake.hcl").read_text(encoding="utf-8")
     assert f'variable "VERSION" {{ default = "{PROJECT["version"]}" }}' in text
     default = re.search(r'group "default" \{\s*targets = (\[.*\])', text)
     assert default
     assert sorted(json.loads(default[1])) == sorted(STAGES)
+    assert 'dockerfile = "deploy/Dockerfile"' in text
     for stage in STAGES:
-        assert f'target "{stage}" {{' in text
-        assert f'"components/{stage}/Dockerfile"' in text
+        assert f'args     = {{ STAGE = "{stage}" }}' in text
+    script = (ROOT / "deploy" / "build.sh").read_text(encoding="utf-8")
+    listing = re.search(r"set -- \$\((sed .*)\)", script)
+    assert listing
+    names = subprocess.run(
+        ["sh", "-c", listing[1]], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert names.split() == list(STAGES)
+
+
+def test_one_version_number():
+    """What cannot ask the installed package names the version of pyproject.toml."""
+    for name in (
+        *("deploy/README.md", "deploy/compose.yaml", "deploy/docker-bake.hcl"),
+        *("deploy/kustomize/overlays/profile/kustomization.yaml",),
+        *("deploy/kustomize/overlays/standalone/kustomization.yaml",),
+    ):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        numbers = re.findall(
+            r'(?:audiostyle/\w+:|newTag: |"VERSION" \{ default = ")(\d+\.\d+\.\d+)', text
+        )
+        assert set(numbers) == {PROJECT["version"]}, name
 
 
 def run(*arguments: str | Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-# Set in the stage's image (see its Dockerfile), where there is no repository to ask.
+# Set in the stage's image (deploy/Dockerfile), where there is no repository to ask.
 REVISION = "AUDIOSTYLE_GIT_REVISION"
 IMAGE = "AUDIOSTYLE_IMAGE"
 

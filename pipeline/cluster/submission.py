@@ -125,7 +125,7 @@ def end_to_end_submission(
             "pairs_version": pairs_version,
             **chosen.arguments(),
         },
-        images.STAGES,
+        tuple(images.STAGES),
     )
 
 

@@ -343,8 +343,8 @@ def test_modules_in_the_current_folder_are_not_run(data: Path, tmp_path: Path) -
                 time.sleep(0.5)
         assert not marker.exists(), marker.read_text()
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
     # Without JSON: one line says what that means, and what it names works.
     done = subprocess.run(
         [*command, "train", ".", "--config", "config.yaml", *where],
