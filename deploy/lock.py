@@ -53,8 +53,8 @@ def resolved(*what: str, given: str = "") -> Packages:
         if LOCK.exists():
             out.write_bytes(LOCK.read_bytes())  # uv keeps the versions of the file that it renews
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"]
-        command += ["--no-header", "--no-annotate", *PLATFORM, "--constraint", CONSTRAINTS]
-        command += ["--output-file", out, *what]
+        command += ["--no-header", "--no-annotate", *PLATFORM, "--constraint", str(CONSTRAINTS)]
+        command += ["--output-file", str(out), *what]
         done = subprocess.run(command, input=given, text=True, capture_output=True, check=False)
         if done.returncode:
             raise SystemExit(f"lock.py: {done.stderr.strip()}")

@@ -18,7 +18,7 @@ class WarmCacheLocator(UserProvidedCacheLocator):
 
     def ensure_cache_path(self) -> None:
         """Copy what the image holds for this module before numba looks for it."""
-        place = Path(self.get_cache_path())
+        place = Path(self.get_cache_path())  # type: ignore[no-untyped-call]
         if not place.exists() and (WARM / place.name).is_dir():
             shutil.copytree(WARM / place.name, place, dirs_exist_ok=True)
-        super().ensure_cache_path()
+        super().ensure_cache_path()  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def chromium() -> Any:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if not executable:
@@ -46,33 +46,39 @@ class Visit:
         self.wait_for(
             "[...document.querySelectorAll('audio')].every(a => a.duration > 0 || a.error)"
         )
-        return self.page.evaluate("[...document.querySelectorAll('audio')].map(a => a.duration)")
+        return list(
+            self.page.evaluate("[...document.querySelectorAll('audio')].map(a => a.duration)")
+        )
 
 
 @pytest.fixture
-def visit(chromium):
+def visit(chromium: Any) -> Any:
     contexts = []
 
-    def open_page(path: Path, viewport=WIDE, scheme="light", **options) -> Visit:
+    def open_page(path: Path, viewport: Any = WIDE, scheme: str = "light", **options: Any) -> Visit:
         context = chromium.new_context(viewport=viewport, color_scheme=scheme, **options)
         contexts.append(context)
         page = context.new_page()
         visit = Visit(page)
 
-        def request(r):
+        def request(r: Any) -> None:
             if not r.url.startswith(("file:", "data:")):
                 visit.complaints.append(f"network request: {r.url}")
 
-        def failed(r):
+        def failed(r: Any) -> None:
             # A player that only wants the duration stops reading a longer file once it has it.
             if not (r.resource_type == "media" and r.failure == "net::ERR_ABORTED"):
                 visit.complaints.append(f"failed: {r.url} {r.failure}")
+
+        def dismissed(dialog: Any) -> None:
+            visit.complaints.append("a dialog")
+            dialog.dismiss()
 
         page.on("request", request)
         page.on("requestfailed", failed)
         page.on("console", lambda m: visit.complaints.append(f"console {m.type}: {m.text}"))
         page.on("pageerror", lambda e: visit.complaints.append(f"error: {e}"))
-        page.on("dialog", lambda d: (visit.complaints.append("a dialog"), d.dismiss()))
+        page.on("dialog", dismissed)
         page.goto(path.resolve().as_uri())
         return visit
 

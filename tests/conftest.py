@@ -1,12 +1,17 @@
 """Recordings and artifacts that several tests use. All are made here; nothing outside is needed."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
 
 from audiostyle.audio import Samples
+
+if TYPE_CHECKING:
+    from components.train.config import TrainConfig
 
 pytest_plugins = ["browsing"]
 
@@ -35,7 +40,7 @@ def tone(
     t = np.arange(round(seconds * rate)) / rate
     wave = sum(np.sin(2 * np.pi * frequency * k * t) / k for k in range(1, harmonics + 1))
     wave = wave * np.exp(-decay * t)
-    return (level * wave / np.abs(wave).max()).astype(np.float32)
+    return np.asarray(level * wave / np.abs(wave).max(), np.float32)
 
 
 def noise(*, seconds: float = 3.0, rate: int = RATE, level: float = 0.2, seed: int = 0) -> Samples:
@@ -45,7 +50,7 @@ def noise(*, seconds: float = 3.0, rate: int = RATE, level: float = 0.2, seed: i
 
 
 # Three classes that a small network tells apart in seconds, in any pitch.
-_CLASSES = {
+_CLASSES: dict[str, Callable[[float, int], Samples]] = {
     "bell": lambda pitch, seed: tone(pitch * 2, harmonics=3, decay=6),
     "reed": lambda pitch, seed: tone(pitch, harmonics=15),
     "wind": lambda pitch, seed: noise(seed=seed) * np.float32(0.5) + tone(pitch, level=0.02),
@@ -89,7 +94,7 @@ def classifier(spectrograms: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return out
 
 
-def small_training(**changes: object) -> "TrainConfig":  # noqa: F821
+def small_training(**changes: object) -> "TrainConfig":
     """Settings that train in a second or two."""
     from components.train.config import TrainConfig
 

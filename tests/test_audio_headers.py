@@ -217,7 +217,7 @@ def test_nothing_of_the_decoder_reaches_the_terminal(tmp_path: Path) -> None:
         "for path in sys.argv[1:]: audio.read(path)\n"
         "print('still heard', file=sys.stderr)"
     )
-    command = [sys.executable, "-c", code, tmp_path / "a.mp3", tmp_path / "b.mp3"]
+    command = [sys.executable, "-c", code, str(tmp_path / "a.mp3"), str(tmp_path / "b.mp3")]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stderr == "still heard\n" and not result.stdout
 

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
@@ -169,7 +170,7 @@ def test_ui_serves_the_registry(ran: tuple[Path, subprocess.CompletedProcess[str
 
 @pytest.mark.browser
 def test_the_page_plays_in_a_browser(
-    ran: tuple[Path, subprocess.CompletedProcess[str]], visit
+    ran: tuple[Path, subprocess.CompletedProcess[str]], visit: Any
 ) -> None:
     here, _ = ran
     opened = visit(here / "outputs" / "latest" / "report.html")

@@ -20,7 +20,7 @@ LOCKED_UP = ["--rm", "--read-only", "--tmpfs=/tmp", "--network=none", "--cap-dro
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 
 
-def test_dockerfile_installs_the_stage_that_is_asked_for_and_starts_it():
+def test_dockerfile_installs_the_stage_that_is_asked_for_and_starts_it() -> None:
     assert set(STAGES) <= set(PROJECT["optional-dependencies"])
     assert re.findall(r"^ARG STAGE(.*)$", DOCKERFILE, re.MULTILINE) == [""]  # no default
     assert 'install.sh extra "${STAGE:?}"\n' in DOCKERFILE
@@ -29,7 +29,7 @@ def test_dockerfile_installs_the_stage_that_is_asked_for_and_starts_it():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_entry_point_is_the_stages_command_line(stage):
+def test_the_entry_point_is_the_stages_command_line(stage: str) -> None:
     environment = {**os.environ, "AUDIOSTYLE_STAGE": stage, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "components", "--help"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -37,7 +37,7 @@ def test_the_entry_point_is_the_stages_command_line(stage):
 
 
 @pytest.mark.parametrize("stage", ["", "sing"])
-def test_the_entry_point_names_the_stages(stage):
+def test_the_entry_point_names_the_stages(stage: str) -> None:
     environment = {**os.environ, "AUDIOSTYLE_STAGE": stage, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "components", "--help"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -45,11 +45,11 @@ def test_the_entry_point_names_the_stages(stage):
     assert "must be one of preprocess, train, stylize, reconstruct" in done.stderr
 
 
-def test_dockerfile_ends_as_a_user_other_than_root():
+def test_dockerfile_ends_as_a_user_other_than_root() -> None:
     assert re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE) == [("10001", "0")]
 
 
-def test_dockerfile_takes_its_base_by_argument():
+def test_dockerfile_takes_its_base_by_argument() -> None:
     assert re.search(r"^ARG BASE_IMAGE=\S+$", DOCKERFILE, re.MULTILINE)
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert set(bases) == {"${BASE_IMAGE}", "tools"}
@@ -59,12 +59,12 @@ def test_dockerfile_takes_its_base_by_argument():
     assert "COPY" not in last
 
 
-def test_dockerfile_downloads_nothing_past_pip():
+def test_dockerfile_downloads_nothing_past_pip() -> None:
     assert not re.search(r"^ADD\b", DOCKERFILE, re.MULTILINE)
     assert set(re.findall(r"https?://[^\s/]+", DOCKERFILE)) == {"https://download.pytorch.org"}
 
 
-def test_what_builds_images_builds_every_stage_at_this_version():
+def test_what_builds_images_builds_every_stage_at_this_version() -> None:
     text = (ROOT / "deploy" / "docker-bake.hcl").read_text(encoding="utf-8")
     assert f'variable "VERSION" {{ default = "{PROJECT["version"]}" }}' in text
     default = re.search(r'group "default" \{\s*targets = (\[.*\])', text)
@@ -82,7 +82,7 @@ def test_what_builds_images_builds_every_stage_at_this_version():
     assert names.split() == list(STAGES)
 
 
-def test_one_version_number():
+def test_one_version_number() -> None:
     """What cannot ask the installed package names the version of pyproject.toml."""
     for name in (
         *("deploy/README.md", "deploy/compose.yaml", "deploy/docker-bake.hcl"),
@@ -103,14 +103,16 @@ def run(*arguments: str | Path) -> str:
 
 @pytest.mark.docker
 @pytest.mark.parametrize("stage", STAGES)
-def test_image_runs_as_a_user_that_it_has_never_heard_of(images, stage):
+def test_image_runs_as_a_user_that_it_has_never_heard_of(
+    images: dict[str, str], stage: str
+) -> None:
     for user in ("1234567:0", "1234567:7654321"):
         assert f"components.{stage}" in run(f"--user={user}", images[stage], "--help")
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("stage", STAGES)
-def test_image_holds_all_that_a_task_imports(images, stage):
+def test_image_holds_all_that_a_task_imports(images: dict[str, str], stage: str) -> None:
     # component.py is read at compile time only; __main__ is what --help runs.
     program = f"""
 import importlib, pkgutil
@@ -129,7 +131,7 @@ from kfp.dsl.executor_main import executor_main
 
 @pytest.mark.docker
 @pytest.mark.parametrize("stage", STAGES)
-def test_image_holds_no_tools_and_no_secrets(images, stage):
+def test_image_holds_no_tools_and_no_secrets(images: dict[str, str], stage: str) -> None:
     program = """
 for tool in cc gcc g++ clang ld make git pip pip3; do command -v $tool; done
 find / -xdev \\( -path '*/pip/_internal' -o -name 'pip.conf' -o -path '*/.cache/pip' \\) 2>/dev/null
@@ -145,7 +147,7 @@ true"""
 
 
 @pytest.mark.docker
-def test_librosa_does_not_compile_anew_in_each_container(images):
+def test_librosa_does_not_compile_anew_in_each_container(images: dict[str, str]) -> None:
     # A copy of the image's cache keeps its times; what numba compiles here is younger.
     program = """
 import time

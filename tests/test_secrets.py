@@ -137,12 +137,12 @@ def test_compiled_pipelines_hold_no_secret(tmp_path: Path, environment: dict[str
 @pytest.mark.slow
 def test_parameters_of_a_run_hold_no_secret(environment: dict[str, str]) -> None:
     """What is sent to a cluster: the package and its arguments."""
-    from pipeline.cluster.submission import training_job
+    from pipeline.cluster.submission import training_submission
     from pipeline.settings import Settings
 
     values = {"tasks": {"train": {"secrets": [{"name": "s3", "env": {"AWS_ACCESS_KEY_ID": "id"}}]}}}
     chosen = Settings.parse({"cluster": values}, "test")
-    job = training_job(chosen, data="esc50", tracking_uri="http://mlflow:5000")
+    job = training_submission(chosen, data="esc50", tracking_uri="http://mlflow:5000")
     job.check()
     with job.package() as package:
         text = package.read_text() + json.dumps(job.arguments)
@@ -152,7 +152,7 @@ def test_parameters_of_a_run_hold_no_secret(environment: dict[str, str]) -> None
 
 def test_an_address_with_a_password_is_not_taken(tmp_path: Path) -> None:
     """It would be a parameter, a log line, a tag; the refusal does not repeat it either."""
-    from pipeline.cluster.submission import training_job
+    from pipeline.cluster.submission import training_submission
     from pipeline.settings import Settings
 
     word = "hidden-word-91"
@@ -169,5 +169,5 @@ def test_an_address_with_a_password_is_not_taken(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     settings = Settings.parse({"preprocess": {"cache": f"s3://key:{word}@bucket"}}, "test")
     with pytest.raises(Exception, match="contains a user, password") as caught:
-        training_job(settings, data="esc50", tracking_uri="http://mlflow:5000").check()
+        training_submission(settings, data="esc50", tracking_uri="http://mlflow:5000").check()
     assert word not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from pathlib import Path
 
 import pytest
 from s3_proxy import proxy
@@ -33,7 +34,7 @@ class Damage:
 def test_one_wrong_byte_is_an_error_that_passes(
     seaweedfs: SeaweedFS,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path,
+    tmp_path: Path,
 ) -> None:
     damage = Damage(0)
     with proxy(seaweedfs.ports["s3"], damage) as address:

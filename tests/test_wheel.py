@@ -26,7 +26,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT, folder / "sources", ignore=_LEFT_OUT)
     words = ["build", "--quiet", "--offline", "--wheel", "--no-build-isolation"]
-    words += ["--python", sys.executable, "--out-dir", folder / "dist", folder / "sources"]
+    words += [
+        "--python",
+        sys.executable,
+        "--out-dir",
+        str(folder / "dist"),
+        str(folder / "sources"),
+    ]
     subprocess.run([UV, *words], check=True)
     (made,) = (folder / "dist").glob("*.whl")
     return made
@@ -38,7 +44,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
-    words = ["--quiet", "--offline", "--no-deps", "--python", python]
+    words = ["--quiet", "--offline", "--no-deps", "--python", str(python)]
     subprocess.run([UV, "pip", "install", *words, wheel], check=True)
     (packages,) = folder.glob("lib/*/site-packages")
     # Of these, no .pth is read, so that the sources stay out.

@@ -95,6 +95,7 @@ def test_compose_reads_it_where_it_is_installed(tmp_path: Path) -> None:
         f"{line}x\n" if line.endswith("=") else f"{line}\n" for line in EXAMPLE.splitlines()
     )
     (tmp_path / "env").write_text(filled)
-    config = ["docker", "compose", "--env-file", tmp_path / "env", "--file", FILE, "config", "-q"]
+    files = ["--env-file", str(tmp_path / "env"), "--file", str(FILE)]
+    config = ["docker", "compose", *files, "config", "-q"]
     done = subprocess.run(config, capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 0, done.stderr

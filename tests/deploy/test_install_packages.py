@@ -154,7 +154,7 @@ class Environment:
         """The version that is there, and who installed it."""
         program = "import sound, importlib.metadata as m; print(sound.version);"
         program += "print(m.distribution('sound').read_text('INSTALLER'))"
-        words = [self.folder / "bin" / "python", "-c", program]
+        words = [str(self.folder / "bin" / "python"), "-c", program]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         found, installer = done.stdout.split()
         return found, installer

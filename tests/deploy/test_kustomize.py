@@ -26,7 +26,7 @@ def rendered(folder: Path) -> list[dict[str, Any]]:
     kubectl = str(beside) if beside.exists() else shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("no kubectl: tests/deploy/kubectl.sh fetches one")
-    command = [kubectl, "kustomize", folder]
+    command = [kubectl, "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr  # what is deprecated

@@ -23,7 +23,7 @@ def plucks() -> np.ndarray:
 
 
 @pytest.mark.slow  # pghipy compiles for 10 s
-def test_as_consistent_as_pghipy():
+def test_as_consistent_as_pghipy() -> None:
     """Both from the same magnitudes, before any iteration, and after some."""
     pghipy = pytest.importorskip("pghipy")
     sound = plucks()
@@ -40,7 +40,7 @@ def test_as_consistent_as_pghipy():
         assert mine < published + 0.5
 
 
-def test_a_sine_is_integrated_exactly():
+def test_a_sine_is_integrated_exactly() -> None:
     """Its phase advances by its frequency: no iteration is needed."""
     t = np.arange(2 * RATE) / RATE
     wanted = np.abs(librosa.stft(np.sin(2 * np.pi * 1000 * t).astype(np.float32)))
@@ -52,7 +52,7 @@ def test_a_sine_is_integrated_exactly():
     assert found[inside].std() == pytest.approx(np.sqrt(0.5), rel=0.05)
 
 
-def test_an_impulse_is_integrated_sharply():
+def test_an_impulse_is_integrated_sharply() -> None:
     """Its phase turns by its time from bin to bin: energy stays where it was."""
     sound = np.zeros(2 * RATE, np.float32)
     sound[20000] = 1
@@ -62,7 +62,7 @@ def test_an_impulse_is_integrated_sharply():
     assert np.sum(around**2) > 0.8 * np.sum(found**2)
 
 
-def test_recordings_in_quiet_units_start_as_well():
+def test_recordings_in_quiet_units_start_as_well() -> None:
     wanted = np.abs(librosa.stft(plucks()))
     loud, quiet = (
         spectral_convergence(wanted * scale, griffin_lim(wanted * scale, n_iter=0, init="pghi"))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import librosa
 import numpy as np
@@ -13,12 +14,13 @@ from audiostyle.errors import InputError
 from components.reconstruct.phase.retrieval import griffin_lim, spectral_convergence, stream
 
 RATE = 22050
-FAST = {"n_fft": 512, "hop_length": 128}
+FAST: dict[str, Any] = {"n_fft": 512, "hop_length": 128}
 
 
 def cut(array: np.ndarray, *sizes: int) -> list[np.ndarray]:
     """Along frames, in turn by these sizes."""
-    parts, start = [], 0
+    parts: list[np.ndarray] = []
+    start = 0
     while start < array.shape[-1]:
         size = sizes[len(parts) % len(sizes)]
         parts.append(array[..., start : start + size])
@@ -39,12 +41,12 @@ def notes(seconds: float) -> np.ndarray:
 
 
 def magnitudes(sound: np.ndarray) -> np.ndarray:
-    return np.abs(librosa.stft(sound, n_fft=512, hop_length=128))
+    return np.asarray(np.abs(librosa.stft(sound, n_fft=512, hop_length=128)))
 
 
 @pytest.mark.parametrize("init", ["random", "phase"])
 @pytest.mark.parametrize("n_iter", [0, 3, 16])
-def test_blocks_give_the_very_sound_of_the_whole(init, n_iter):
+def test_blocks_give_the_very_sound_of_the_whole(init: Any, n_iter: int) -> None:
     wanted = magnitudes(notes(4))
     phase = np.random.default_rng(0).uniform(-3, 3, wanted.shape).astype(np.float32)
     whole = griffin_lim(wanted, n_iter=n_iter, init=init, phase=phase, **FAST)
@@ -54,7 +56,7 @@ def test_blocks_give_the_very_sound_of_the_whole(init, n_iter):
     assert np.abs(np.concatenate(parts) - whole).max() < 1e-5 * np.abs(whole).max()
 
 
-def test_where_blocks_are_cut_changes_nothing():
+def test_where_blocks_are_cut_changes_nothing() -> None:
     wanted = magnitudes(np.stack([notes(4), notes(4)[::-1]]))
     found = [
         np.concatenate(list(stream(cut(wanted, *sizes), n_iter=4, **FAST)), axis=-1)
@@ -67,7 +69,7 @@ def test_where_blocks_are_cut_changes_nothing():
     np.testing.assert_array_equal(found[0], griffin_lim(wanted, n_iter=4, **FAST))
 
 
-def test_a_long_array_is_streamed_within():
+def test_a_long_array_is_streamed_within() -> None:
     wanted = magnitudes(notes(15))
     assert wanted.shape[-1] > 2 * 1024
     whole = griffin_lim(wanted, n_iter=4, length=15 * RATE, **FAST)
@@ -76,7 +78,7 @@ def test_a_long_array_is_streamed_within():
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
-def test_integrated_phases_go_on_from_block_to_block():
+def test_integrated_phases_go_on_from_block_to_block() -> None:
     """As consistent with 13 joints as with none."""
     wanted = magnitudes(notes(5))
     reached = []
@@ -86,7 +88,7 @@ def test_integrated_phases_go_on_from_block_to_block():
     assert reached[0] < reached[1] + 0.5
 
 
-def test_a_steady_tone_stays_steady_across_every_joint():
+def test_a_steady_tone_stays_steady_across_every_joint() -> None:
     seconds = 12
     t = np.arange(seconds * RATE) / RATE
     wanted = np.abs(librosa.stft((0.3 * np.sin(2 * np.pi * 441.7 * t)).astype(np.float32)))
@@ -104,7 +106,7 @@ def test_a_steady_tone_stays_steady_across_every_joint():
     assert spectrum[peak - 3 : peak + 4].sum() > 0.99 * spectrum.sum()
 
 
-def test_auto_decides_once_the_clip_sounds():
+def test_auto_decides_once_the_clip_sounds() -> None:
     late = np.concatenate([np.zeros(RATE, np.float32), notes(3)])
     spectrum = librosa.stft(late, **FAST)
     wanted, phase = np.abs(spectrum), np.angle(spectrum)
@@ -114,7 +116,7 @@ def test_auto_decides_once_the_clip_sounds():
     assert spectral_convergence(wanted, sound, **FAST) < -80  # the true phase was taken
 
 
-def test_silence_and_kinds():
+def test_silence_and_kinds() -> None:
     parts = list(stream([torch.zeros(2, 257, 300)], block_frames=50, n_iter=2, **FAST))
     assert all(isinstance(part, torch.Tensor) for part in parts)
     joined = torch.cat(parts, dim=-1)
@@ -137,7 +139,7 @@ def test_silence_and_kinds():
         ([np.ones((257, 9))], {"block_frames": 0}, "block_frames: 0"),
     ],
 )
-def test_what_cannot_be_used_is_named(blocks, arguments, says):
+def test_what_cannot_be_used_is_named(blocks: Any, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         list(stream(blocks, **{**FAST, **arguments}))
 
@@ -174,7 +176,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_an_hour_takes_less_than_a_gigabyte():
+def test_an_hour_takes_less_than_a_gigabyte() -> None:
     """The hour's magnitudes alone would be 0.64 GB, so they come in blocks, too."""
     run = subprocess.run(
         [sys.executable, "-c", HOUR], capture_output=True, text=True, timeout=600, check=False

@@ -5,6 +5,7 @@ import io
 import math
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -68,13 +69,13 @@ class Page(HTMLParser):
         text = path_or_text.read_text() if isinstance(path_or_text, Path) else path_or_text
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: Any, attrs: Any) -> None:
         self.elements.append((tag, dict(attrs)))
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
-    def all(self, tag, attribute):
+    def all(self, tag: Any, attribute: Any) -> Any:
         return [a[attribute] for t, a in self.elements if t == tag and attribute in a]
 
 
@@ -86,7 +87,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def test_same_input_same_bytes_and_nothing_left_over(tmp_path, wav):
+def test_same_input_same_bytes_and_nothing_left_over(tmp_path: Path, wav: Any) -> None:
     items = [
         Item(f"item {i}", {"content": wav, "result": wav}, {"d": float(i)}, {"total": [3.0, 1.0]})
         for i in range(3)
@@ -105,7 +106,7 @@ def test_same_input_same_bytes_and_nothing_left_over(tmp_path, wav):
     assert sum(name.startswith("media/") for name in first) == 1
 
 
-def test_audio_inside_is_linked_and_outside_is_copied(tmp_path, wav):
+def test_audio_inside_is_linked_and_outside_is_copied(tmp_path: Path, wav: Any) -> None:
     folder = tmp_path / "report"
     inside = folder / "audio" / "50 % of #1 'a\"b?.wav"
     inside.parent.mkdir(parents=True)
@@ -123,7 +124,7 @@ def test_audio_inside_is_linked_and_outside_is_copied(tmp_path, wav):
 @pytest.mark.parametrize(
     ("name", "subtype"), [("a.aiff", "PCM_16"), ("a.wav", "DOUBLE"), ("a.au", "FLOAT")]
 )
-def test_what_browsers_cannot_play_becomes_flac(tmp_path, name, subtype):
+def test_what_browsers_cannot_play_becomes_flac(tmp_path: Path, name: str, subtype: Any) -> None:
     samples = np.stack([0.9 * tone(300), 0.5 * tone(500)], 1)
     soundfile.write(tmp_path / name, samples, RATE, subtype=subtype)
     # Inside the folder, and yet not linked as it is.
@@ -136,7 +137,7 @@ def test_what_browsers_cannot_play_becomes_flac(tmp_path, name, subtype):
     np.testing.assert_allclose(heard, samples, atol=2**-15)
 
 
-def test_names_are_text_and_never_markup(tmp_path, wav):
+def test_names_are_text_and_never_markup(tmp_path: Path, wav: Any) -> None:
     item = Item(
         EVIL, {"content": wav}, {EVIL: 1.0}, {EVIL: [2.0, 1.0]}, {EVIL: {EVIL: EVIL}, "n": 1}
     )
@@ -155,7 +156,7 @@ def test_names_are_text_and_never_markup(tmp_path, wav):
     assert not Page(tmp_path / "report.html").all("svg", "style")
 
 
-def test_pages_of_fifty(tmp_path, wav):
+def test_pages_of_fifty(tmp_path: Path, wav: Any) -> None:
     items = [Item(f"i{n}", {"result": wav}) for n in range(1, 102)]
     write_report(tmp_path, items, None, title="T")
     assert {p.name for p in tmp_path.glob("report*.html")} == {
@@ -172,7 +173,7 @@ def test_pages_of_fifty(tmp_path, wav):
     assert not list(tmp_path.glob("report-[0-9]*.html")), "pages of the longer report are gone"
 
 
-def test_missing_and_broken_audio_is_named(tmp_path, wav):
+def test_missing_and_broken_audio_is_named(tmp_path: Path, wav: Any) -> None:
     gone = tmp_path / "gone.wav"
     with pytest.raises(AudioError, match=r"gone\.wav.*style of item 'x'"):
         write_report(tmp_path / "r", [Item("x", {"style": gone})], None, title="T")
@@ -182,8 +183,8 @@ def test_missing_and_broken_audio_is_named(tmp_path, wav):
     assert not (tmp_path / "r" / "report.html").exists()
 
 
-def test_bad_input_says_what_would_do(tmp_path, wav):
-    def write(items, training=None):
+def test_bad_input_says_what_would_do(tmp_path: Path, wav: Any) -> None:
+    def write(items: Any, training: Any = None) -> None:
         write_report(tmp_path / "r", items, training, title="T")
 
     with pytest.raises(InputError, match="two items have the id 'x'"):
@@ -200,7 +201,7 @@ def test_bad_input_says_what_would_do(tmp_path, wav):
         embedded_html(tmp_path)
 
 
-def test_embedded_page_needs_no_file(tmp_path, wav):
+def test_embedded_page_needs_no_file(tmp_path: Path, wav: Any) -> None:
     items = [
         Item(f"i{n}", dict.fromkeys(("content", "style", "result", "target"), wav), {"d": 1.0})
         for n in range(60)
@@ -216,7 +217,7 @@ def test_embedded_page_needs_no_file(tmp_path, wav):
     assert len(text) < 500_000
 
 
-def test_a_training_alone_and_items_alone(tmp_path, wav):
+def test_a_training_alone_and_items_alone(tmp_path: Path, wav: Any) -> None:
     write_report(tmp_path / "t", [], TRAINING, title="T")
     assert "Confusion matrix of 3 classes" in (tmp_path / "t/report.html").read_text()
     write_report(
@@ -228,7 +229,7 @@ def test_a_training_alone_and_items_alone(tmp_path, wav):
     write_report(tmp_path / "e", [], Training(), title="T")
 
 
-def test_headline_metrics_are_finite(wav):
+def test_headline_metrics_are_finite(wav: Any) -> None:
     items = [
         Item(str(i), {"result": wav}, {"d": v}) for i, v in enumerate((1.0, math.nan, 4.0, 9.0))
     ]
@@ -245,7 +246,7 @@ def row_of(hertz: float, highest: float) -> float:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100])
 @pytest.mark.parametrize("hertz", [110, 1000, 3000])
-def test_a_tone_is_a_line_at_its_frequency_whatever_the_rate(rate, hertz):
+def test_a_tone_is_a_line_at_its_frequency_whatever_the_rate(rate: Any, hertz: Any) -> None:
     recording = Recording(np.stack([tone(hertz, 1.0, rate)] * 2), rate)
     levels = spectrogram_images.levels(recording, 22_050)
     assert levels.shape[0] == spectrogram_images.ROWS
@@ -262,7 +263,7 @@ def test_a_tone_is_a_line_at_its_frequency_whatever_the_rate(rate, hertz):
     assert rate == 44_100 or np.all(np.isneginf(levels[:above]))
 
 
-def test_a_click_is_at_its_time_in_a_long_clip():
+def test_a_click_is_at_its_time_in_a_long_clip() -> None:
     samples = np.zeros((1, 100 * RATE), np.float32)
     samples[0, 75 * RATE] = 1
     levels = spectrogram_images.levels(Recording(samples, RATE), RATE / 2)
@@ -270,7 +271,7 @@ def test_a_click_is_at_its_time_in_a_long_clip():
     assert abs(int(levels.max(0).argmax()) - 750) <= 1
 
 
-def test_one_colour_scale_for_all_pictures_of_an_item():
+def test_one_colour_scale_for_all_pictures_of_an_item() -> None:
     loud = spectrogram_images.levels(Recording(tone(1000)[None], RATE), RATE / 2)
     soft = loud - 40
     top = spectrogram_images.loudest([soft, loud])
@@ -287,14 +288,14 @@ def test_one_colour_scale_for_all_pictures_of_an_item():
     assert brightest(silent) < 5
 
 
-def test_a_clip_shorter_than_the_window_has_a_picture(tmp_path):
+def test_a_clip_shorter_than_the_window_has_a_picture(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", tone(500)[:20], RATE)
     soundfile.write(tmp_path / "one.wav", tone(500)[:1], RATE)
     audio = {"content": tmp_path / "short.wav", "result": tmp_path / "one.wav"}
     assert write_report(tmp_path / "r", [Item("x", audio)], None, title="T").exists()
 
 
-def test_ticks_lie_inside_and_are_round():
+def test_ticks_lie_inside_and_are_round() -> None:
     assert [t.label for t in spectrogram_images.frequency_ticks(22_050)] == [
         "100",
         "300",
@@ -316,22 +317,26 @@ def test_ticks_lie_inside_and_are_round():
     ]
 
 
-def test_line_chart_scales_and_leaves_gaps():
+def test_line_chart_scales_and_leaves_gaps() -> None:
     chart = line_chart({"a": [1.0, math.nan, 100.0], "b": [10.0]}, x_name="x", logarithmic=True)
+    assert chart
     a, b = chart.lines
     assert a.path == "M0 170L0 170M340 0L340 0"
     assert b.path == "M0 85L0 85", "a lone point is a dot"
     assert (a.first, a.last, a.lowest, a.highest) == (1, 100, 1, 100)
     assert [(t.at, t.label) for t in chart.y_ticks] == [(170, "1"), (85, "10"), (0, "100")]
-    assert not line_chart({"a": [0.0, 1.0]}, x_name="x", logarithmic=True).logarithmic
+    linear = line_chart({"a": [0.0, 1.0]}, x_name="x", logarithmic=True)
+    assert linear and not linear.logarithmic
     assert line_chart({"a": [math.nan], "b": []}, x_name="x") is None
-    assert line_chart({"a": [5.0] * 9}, x_name="x").lines[0].path.startswith("M0 85")
-    long = line_chart({"a": list(range(10_000))}, x_name="x").lines[0].path
-    assert long.count("L") < 300
-    assert long.endswith("L340 0.02")
+    level = line_chart({"a": [5.0] * 9}, x_name="x")
+    assert level and level.lines[0].path.startswith("M0 85")
+    long = line_chart({"a": list(range(10_000))}, x_name="x")
+    assert long
+    assert long.lines[0].path.count("L") < 300
+    assert long.lines[0].path.endswith("L340 0.02")
 
 
-def test_confusion_tells_recall_and_the_usual_mistake():
+def test_confusion_tells_recall_and_the_usual_mistake() -> None:
     flute, organ, empty = confusion(
         ["flute", "organ", "none"], [[6, 3, 1], [0, 5, 0], [0, 0, 0]]
     ).rows
@@ -341,7 +346,7 @@ def test_confusion_tells_recall_and_the_usual_mistake():
     assert [cell.share for cell in flute.cells] == [0.6, 0.3, 0.1]
 
 
-def test_numbers_and_settings_as_text():
+def test_numbers_and_settings_as_text() -> None:
     shown = {8.1234: "8.12", 0.0: "0", 12.0: "12", 123.456: "123.5", 4320: "4,320", -0.5: "−0.500",
              0.000123: "0.00012", 1e-7: "1e-07", math.nan: "n/a", -math.inf: "n/a"}  # fmt: skip
     assert {value: number(value) for value in shown} == shown

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ RATE = 22_050
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
 
-def sweep(path: Path, seconds: float = 1.0, channels: int = 1, **options) -> Path:
+def sweep(path: Path, seconds: float = 1.0, channels: int = 1, **options: Any) -> Path:
     at = np.arange(round(seconds * RATE)) / RATE
     samples = 0.5 * np.sin(2 * np.pi * (200 + 1500 * at / seconds) * at)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +27,7 @@ def sweep(path: Path, seconds: float = 1.0, channels: int = 1, **options) -> Pat
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory) -> Path:
+def report(tmp_path_factory: Any) -> Path:
     """Four items in every format that there may be, and a training."""
     source = tmp_path_factory.mktemp("source")
     folder = tmp_path_factory.mktemp("report 100 % of #1")
@@ -83,7 +84,7 @@ def report(tmp_path_factory) -> Path:
     return write_report(folder, items, training, title="Sweeps", subtitle="made for the test")
 
 
-def test_every_player_decodes_and_nothing_leaves_the_machine(report, visit):
+def test_every_player_decodes_and_nothing_leaves_the_machine(report: Any, visit: Any) -> None:
     opened = visit(report)
     durations = opened.wait_for_players()
     assert len(durations) == 14
@@ -97,7 +98,9 @@ def test_every_player_decodes_and_nothing_leaves_the_machine(report, visit):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_no_serious_accessibility_violation(report, visit, scheme, viewport):
+def test_no_serious_accessibility_violation(
+    report: Any, visit: Any, scheme: str, viewport: Any
+) -> None:
     if not AXE.is_file():
         pytest.skip("axe-core is not installed (npm ci --prefix tests/browser)")
     embedded = report.parent / "embedded-copy.html"
@@ -118,7 +121,7 @@ def test_no_serious_accessibility_violation(report, visit, scheme, viewport):
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_nothing_sticks_out_sideways(report, visit, viewport):
+def test_nothing_sticks_out_sideways(report: Any, visit: Any, viewport: Any) -> None:
     page = visit(report, viewport).page
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
     tops = page.evaluate(
@@ -127,11 +130,11 @@ def test_nothing_sticks_out_sideways(report, visit, viewport):
     assert len(set(tops)) == (1 if viewport is WIDE else 4), "in a row, or stacked"
 
 
-def shown(page) -> list[str]:
-    return page.locator("table.index tbody th").all_inner_texts()
+def shown(page: Any) -> list[str]:
+    return list(page.locator("table.index tbody th").all_inner_texts())
 
 
-def test_search_and_sort_with_the_keyboard(report, visit):
+def test_search_and_sort_with_the_keyboard(report: Any, visit: Any) -> None:
     opened = visit(report)
     page = opened.page
     page.keyboard.press("Tab")
@@ -165,7 +168,7 @@ def test_search_and_sort_with_the_keyboard(report, visit):
     assert opened.complaints == []
 
 
-def test_one_player_at_a_time_and_a_playhead_that_follows(report, visit):
+def test_one_player_at_a_time_and_a_playhead_that_follows(report: Any, visit: Any) -> None:
     opened = visit(report)
     opened.wait_for_players()
     page = opened.page
@@ -178,7 +181,7 @@ def test_one_player_at_a_time_and_a_playhead_that_follows(report, visit):
     assert opened.complaints == []
 
 
-def test_it_reads_without_scripts(report, visit):
+def test_it_reads_without_scripts(report: Any, visit: Any) -> None:
     opened = visit(report, java_script_enabled=False)
     assert len(shown(opened.page)) == 4
     assert not opened.page.locator("#search").is_visible()
@@ -186,7 +189,7 @@ def test_it_reads_without_scripts(report, visit):
 
 
 @pytest.mark.slow
-def test_two_thousand_items(tmp_path, visit):
+def test_two_thousand_items(tmp_path: Path, visit: Any) -> None:
     source = sweep(tmp_path / "s.wav", 0.05)
     items = [
         Item(f"clip {i}", {"result": source}, {"loss": float(i * 7 % 2000)}) for i in range(2000)
