@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import click
@@ -72,7 +72,17 @@ def say_fields(fields: Iterable[tuple[str, object]], *, error: bool = False) -> 
 
 def say_json(value: object) -> None:
     """Print a value as one line of JSON, never cut; all but ASCII is spelled out."""
-    _write(json.dumps(value).replace("\x7f", "\\u007f"), error=False)
+    _write(json.dumps(_without_secrets(value)).replace("\x7f", "\\u007f"), error=False)
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {key: _without_secrets(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(inner) for inner in value]
+    return value
 
 
 def say_table(rows: Sequence[Sequence[object]]) -> None:

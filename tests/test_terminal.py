@@ -1,5 +1,6 @@
 """What reaches a terminal: no steering characters, no secrets, and quiet ends of pipes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -51,8 +52,10 @@ def test_every_way_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     terminal.say_fields([(EVIL, EVIL)])
     terminal.say_table([("name", EVIL), (EVIL, "x"), ("y\nz", "")])
     terminal.say_error(EVIL, f"{EVIL}\n  {EVIL}")
+    terminal.say_json({"a": [EVIL, 'https://me:p4ss@h/?b="c&token=p4ss']})
     out, err = capfd.readouterr()
-    assert not steers(out + err)
+    assert not steers(out + err) and "p4ss" not in out
+    assert json.loads(out.splitlines()[-1])["a"][0] == EVIL
     assert r"y\nz" in out
     assert len(err.splitlines()) == 3
 
@@ -76,7 +79,7 @@ def test_the_log_passes_through_the_door() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("stylize", "a.wav", "b.wav", "-o", f"c.{EVIL[:20]}"),
+        ("stylize", f"no-such{EVIL[:20]}.wav", "b.wav", "-o", "c.wav"),
         (f"no-such-command{EVIL[:20]}",),
         ("cache", "prune", "x", f"--older-than={EVIL[:20]}"),
         ("cache", "stat", f"ftp://{EVIL[:20]}"),

@@ -1,13 +1,12 @@
 """The commands `audiostyle cluster`: whether a cluster has what runs need."""
 
-import json
 import sys
 from typing import Any
 
 import click
 
 from audiostyle.command import Group
-from audiostyle.terminal import say
+from audiostyle.terminal import say, say_json
 from pipeline.commands.cluster_options import chosen, connected
 
 _SIGNS = {"ok": "ok", "missing": "MISSING", "unknown": "?"}
@@ -42,7 +41,7 @@ def check(as_json: bool, allow_tags: bool, **options: Any) -> None:
     missing = sum(finding.state == "missing" for finding in found)
     if as_json:
         rows = [{"name": f.name, "state": f.state, "text": f.text} for f in found]
-        click.echo(json.dumps({"ready": missing == 0, "findings": rows}, indent=1))
+        say_json({"ready": missing == 0, "findings": rows})
     elif missing:
         say(f"{missing} missing: a run would not succeed", error=True)
     if missing:
