@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.extras import extra_of
@@ -52,7 +51,8 @@ class _Ending(click.Command):
             sys.exit(130)
         except SystemExit:
             # What click prints itself, such as help, was not read.
-            if type(sys.stdout) is PacifyFlushWrapper:
+            # By name: click means to take the class away.
+            if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
                 end_for_closed_pipe()
             raise
 
