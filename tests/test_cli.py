@@ -87,7 +87,7 @@ def test_bad_audio_is_named_with_exit_code_2(word: str, here: Path, classifier: 
         (["stylize", "content.wav", "style.mp3", "-o", "out.ogg"], "cannot write .ogg"),
         (["stylize", "content.wav", "style.mp3", "-o", "o.wav", "--config", "bad.yaml"], "stylise"),
         (["stylize", "content.wav", "style.mp3", "-o", "o.wav", "--config", "no.yaml"], "no.yaml"),
-        (["stylize", "content.wav", "style.mp3", "-o", "o.wav"], "no registry"),
+        (["stylize", "content.wav", "style.mp3", "-o", "o.wav"], "has no models yet"),
         (["run", "--data", "nowhere"], "nowhere does not exist"),
         (["train", "nowhere"], "nowhere does not exist"),
         (["models", "show", "9"], "no registry yet"),

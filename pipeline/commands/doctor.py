@@ -1,6 +1,5 @@
 """The command `audiostyle doctor`: what is there, what is not, and what to do."""
 
-import json
 import sys
 from dataclasses import asdict
 from importlib.metadata import version
@@ -10,13 +9,11 @@ from typing import Any
 import click
 
 from audiostyle.command import Command
-from audiostyle.errors import InputError
-from audiostyle.terminal import say, say_lines
+from audiostyle.terminal import say, say_json
 from audiostyle.uris import require_no_secret
-from pipeline.commands.cluster_options import connected
+from pipeline.commands.cluster_options import chosen, connected
 from pipeline.commands.options import TRACKING, WORKSPACE
 
-_CONNECTION = ("host", "ui", "namespace", "token_file", "ca_file")
 _STATES = {"ok": "ok", "absent": "not set up", "problem": "problem"}
 
 
@@ -54,7 +51,7 @@ def doctor(
         workspace=str(workspace.absolute()),
         tracking_uri=require_no_secret("tracking-uri", tracking_uri or ""),
         store=require_no_secret("store", store),
-        connection=_connection(options),
+        connection=chosen(options).cluster.connection.plain(),
         seconds=min(10.0, limit / 2),
     )
     findings = examine(around, limit)
@@ -62,24 +59,10 @@ def doctor(
     if as_json:
         checks = [{"name": name, **asdict(finding)} for name, finding in findings.items()]
         report = {"audiostyle": version("audiostyle"), "ok": good, "checks": checks}
-        say_lines(json.dumps(report, indent=2))
+        say_json(report)
     else:
         for name, finding in findings.items():
             say(f"{_STATES[finding.state]:10}  {name:9} {finding.detail}")
             if finding.remedy:
                 say(f"{'':22}{finding.remedy}")
     sys.exit(0 if good else 1)
-
-
-def _connection(options: dict[str, Any]) -> dict[str, str]:
-    """Settings of the cluster's connection: options over the file. The checks read no file."""
-    config = options.pop("config")
-    read: dict[str, str] = {}
-    if config:
-        from pipeline import settings
-
-        read = settings.load(config).cluster.connection.plain()
-    connection = {**read, **{name: options[name] for name in _CONNECTION if options[name]}}
-    if "@" in connection.get("host", "").partition("://")[2].partition("/")[0]:
-        raise InputError("host: must hold no password: use --token-file")
-    return connection
