@@ -108,6 +108,24 @@ def _event(cluster: Kubernetes, namespace: str, pod: str) -> str:
     return messages[-1] if messages else ""
 
 
+def deadline(namespace: str, workflow: str) -> int | None:
+    """Seconds that a Workflow may take; None for no limit, or where it cannot be seen."""
+    if not workflow or (cluster := connected()) is None:
+        return None
+    try:
+        found = cluster.ask(
+            cluster.custom.get_namespaced_custom_object,
+            *WORKFLOWS,
+            namespace,
+            "workflows",
+            workflow,
+        )
+    except OSError:
+        return None
+    seconds = (found or {}).get("spec", {}).get("activeDeadlineSeconds")
+    return seconds if isinstance(seconds, int) else None
+
+
 def running_workflows(namespace: str) -> set[str] | None:
     """Ids of the runs that have a Workflow in a namespace; None where that cannot be seen."""
     cluster = connected()

@@ -67,7 +67,11 @@ def waiting_drivers(run: Any) -> list[str]:
 
 
 def is_canceled(run: Any) -> bool:
-    """Whether a run was canceled: it ends as FAILED, and its history keeps that it was asked to."""
+    """Whether a run was canceled, as far as the server tells.
+
+    It ends as FAILED, and its history keeps that it was to be canceled only where a report of the
+    run came in between: see canceled_runs.py.
+    """
     states = {status.state for status in run.state_history or ()}
     return run.state == "CANCELED" or (run.state == "FAILED" and "CANCELING" in states)
 

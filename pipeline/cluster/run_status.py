@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.cluster import kubernetes_api
+from pipeline.cluster import canceled_runs, kubernetes_api
 from pipeline.cluster.api import DONE, Api
 from pipeline.cluster.client import Client, ServerUnavailableError
 from pipeline.cluster.logs import LOGS, Outputs, ended_shards, last_error, missing
@@ -32,7 +32,21 @@ def word(state: str | None) -> str:
 def state_of(run: Any) -> str:
     """The state of a run; CANCELED for one that was canceled, which the server calls FAILED."""
     state = str(run.state or "PENDING").replace("RUNTIME_STATE_UNSPECIFIED", "PENDING")
-    return "CANCELED" if is_canceled(run) else state
+    if is_canceled(run) or (state == "FAILED" and run.run_id in canceled_runs.remembered()):
+        return "CANCELED"
+    return state
+
+
+def last_state(run: Any, client: Client) -> str:
+    """The state of a run that has ended; where it failed, Kubernetes is asked, too.
+
+    The Workflow of a run that was canceled has no time left.
+    """
+    state = state_of(run)
+    if state == "FAILED" and kubernetes_api.deadline(client.pods, workflow(run)) == 0:
+        canceled_runs.remember(run.run_id)
+        return "CANCELED"
+    return state
 
 
 def state_of_task(task: Task) -> str:
@@ -96,12 +110,14 @@ def changes(
         if away is not None:
             away = None
             yield Event("", f"{api.client.connection.host} answers again", run)
+        if run.state == "CANCELING":
+            canceled_runs.remember(run_id)
         yield from _news(run, seen)
         still = time.monotonic() - seen.since > min(limit, _STILL)
         if outputs and (still or run.state in DONE):
             yield from _shards(outputs, run, seen)
         if run.state in DONE:
-            yield from _last(run, seen)
+            yield from _last(run, api.client, seen)
             return
         if time.monotonic() - seen.since > limit:
             yield from _remarks(api, run, seen, limit)
@@ -132,9 +148,9 @@ def _shards(outputs: Outputs, run: Any, seen: _Seen) -> Iterator[Event]:
             yield Event(name, state, run)
 
 
-def _last(run: Any, seen: _Seen) -> Iterator[Event]:
+def _last(run: Any, client: Client, seen: _Seen) -> Iterator[Event]:
     """The run's end, after that of every task that the server last called running."""
-    state = word(state_of(run))
+    state = word(last_state(run, client))
     for name, text in seen.states.items():
         if name and text in ("running", "pending") and state == "succeeded":
             yield Event(name, "succeeded", run)

@@ -54,7 +54,7 @@ def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> No
     except AudiostyleError as error:
         raise type(error)(f"{error}; the run goes on: {page}") from None
     outputs = Outputs(root or root_of(run), pipeline, run_id)
-    state = run_status.state_of(run)
+    state = run_status.last_state(run, api.client)
     if state == "SUCCEEDED":
         _print_outputs(outputs)
         say(f"Page      {page}")

@@ -61,7 +61,7 @@ def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     api = opened(settings)
     run = api.run(run_id)
     spec = RunSpec.of(run)
-    state = run_status.state_of(run)
+    state = run_status.last_state(run, api.client)
     fields = [
         ("name", run.display_name),
         ("state", run_status.word(state)),
@@ -133,11 +133,13 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
 @connected
 def cancel(run_id: str, **options: Any) -> None:
     """Stop a run; what has finished stays."""
-    from pipeline.cluster import kubernetes_api, run_status
+    from pipeline.cluster import canceled_runs, kubernetes_api, run_status
     from pipeline.cluster.api import DONE
 
     api = opened(chosen(options))
     before = api.cancel(run_id)
+    if before not in DONE:
+        canceled_runs.remember(run_id)
     page = api.page(run_id)
     if before in DONE:
         say(f"{run_id} has ended ({run_status.word(before)}): {page}")

@@ -34,6 +34,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of this machine's settings; images by digest; attempts without long waits."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
     lock = {stage: f"registry.example/{stage}@sha256:{'0' * 64}" for stage in images.STAGES}
     (tmp_path / "lock.yaml").write_text(yaml.safe_dump(lock))

@@ -13,6 +13,8 @@ from cluster_fixtures import (  # noqa: F401, fixtures
 )
 from standin import SUCCESS, Fault, StandIn
 
+from pipeline.cluster import canceled_runs
+
 Cli = Callable[..., Result]
 TRAIN = (
     "submit",
@@ -198,26 +200,36 @@ def test_a_pod_that_waits_is_remarked_once(
     assert "kubectl --namespace kubeflow describe pods --selector" in done.output
 
 
-def test_a_canceled_run_is_called_canceled(audiostyle: Cli, standin: StandIn) -> None:
-    """The server calls it failed; its history keeps that it was to be canceled."""
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_canceled_run_is_called_canceled(
+    audiostyle: Cli, standin: StandIn, noted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The server calls it failed; its history keeps that it was canceled only sometimes."""
     standin.script = [{"": "RUNNING", "train": "RUNNING"}]
 
     def cancel(server: StandIn, operation: str) -> None:
         if operation == "run_service_get_run" and server.count(operation) == 2:
             (run,) = server.runs.values()
-            server._set_state(run, "CANCELING")
+            if noted:
+                server._set_state(run, "CANCELING")
+            else:
+                canceled_runs.remember(run["run_id"])  # as `runs cancel` does
+                server.run_service_terminate_run(run["run_id"])
 
     standin.on_request = cancel
     done = audiostyle(*TRAIN, "--wait")
-    assert done.exit_code == 3
+    assert done.exit_code == 3, done.output
     assert "Canceled" in done.output and "Failed" not in done.output
     (run,) = standin.runs
     assert standin.runs[run]["state"] == "FAILED"
     assert " canceled " in audiostyle("runs", "list").output
-    assert "state    canceled" in audiostyle("runs", "show", run).output
+    assert "canceled" in audiostyle("runs", "show", run).output
     done = audiostyle("runs", "cancel", run)
     assert done.exit_code == 0
     assert "has ended (failed)" in done.output
+    # On another machine, without Kubernetes, what the server says is all.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    assert (" canceled " in audiostyle("runs", "list").output) == noted
 
 
 def test_cancel_twice_and_after_the_end(audiostyle: Cli, standin: StandIn) -> None:
@@ -225,6 +237,7 @@ def test_cancel_twice_and_after_the_end(audiostyle: Cli, standin: StandIn) -> No
     audiostyle(*TRAIN)
     (run,) = standin.runs
     assert "canceling" in audiostyle("runs", "cancel", run).output
+    assert canceled_runs.remembered() == [run]
     standin.lost.add(run)  # its Workflow is gone: the server leaves it as it was
     done = audiostyle("runs", "cancel", run)
     assert done.exit_code == 0

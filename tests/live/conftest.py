@@ -2,10 +2,12 @@
 
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import pytest
 from live_server import champion, kubectl, live, trained  # noqa: F401, fixtures
 
@@ -24,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live-table", default="", help="file whose table of results is written")
 
 
-_RESULTS: dict[str, tuple[str, str, float]] = {}
+_RESULTS: dict[str, tuple[str, float]] = {}
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -35,21 +37,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     case = re.search(r"\[(.+)\]$", item.name)
     name = f"{title.rstrip('.')}{f' ({case[1]})' if case else ''}"
     if report.when == "call" or report.outcome != "passed":
-        before = _RESULTS.get(name, ("", "", 0.0))
+        before = _RESULTS.get(name, ("", 0.0))
         outcome = {"passed": "seen", "failed": "FAILED", "skipped": "not tried"}[report.outcome]
-        _RESULTS[name] = (outcome, "", before[2] + report.duration)
+        _RESULTS[name] = (outcome, before[1] + report.duration)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     target = session.config.getoption("--live-table", default="")
     if not target or not os.environ.get("KF_PIPELINES_ENDPOINT") or not _RESULTS:
         return
-    rows = [f"| {name} | {how} | {time_:.0f} s |" for name, (how, _, time_) in _RESULTS.items()]
     version = os.environ.get("AUDIOSTYLE_LIVE_VERSION", "a server that does not tell its version")
-    head = f"On {time.strftime('%Y-%m-%d')}, {version}:"
-    table = "\n".join([head, "", "| what | | took |", "|---|---|---|", *rows])
     path = Path(str(target))
-    text = path.read_text(encoding="utf-8") if path.exists() else "\n".join(MARKS)
-    begin, end = (text.index(mark) for mark in MARKS)
-    text = f"{text[: begin + len(MARKS[0])]}\n{table}\n{text[end:]}"
-    path.write_text(text, encoding="utf-8")
+    with filelock.FileLock(f"{tempfile.gettempdir()}/audiostyle-live.lock"):
+        text = path.read_text(encoding="utf-8") if path.exists() else "\n".join(MARKS)
+        begin, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
+        # What was not run now stays as it was seen before.
+        rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", text[begin:end], re.MULTILINE))
+        for name, (outcome, seconds) in _RESULTS.items():
+            day = time.strftime("%Y-%m-%d")
+            rows[name] = f"{outcome} | {seconds:.0f} s | {day}, {version}"
+        rows.pop("what", None)
+        lines = [f"| {name} | {how} |" for name, how in rows.items()]
+        table = "\n".join(["| what | | took | when and where |", "|---|---|---|---|", *lines])
+        path.write_text(f"{text[:begin]}\n{table}\n{text[end:]}", encoding="utf-8")
