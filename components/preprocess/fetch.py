@@ -1,5 +1,8 @@
 """From a name, address, archive or folder to a folder with the data set in it."""
 
+import fcntl
+import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +20,8 @@ from components.preprocess.datasets.base import Definition, File
 from components.preprocess.download import Patience, download
 from components.preprocess.extract import ENDINGS, Limits, extract_into, is_archive
 from components.preprocess.hashes import parse
+
+log = logging.getLogger(__name__)
 
 
 def located(
@@ -73,39 +78,85 @@ def fetch(
     folder = home / name
     if folder.is_dir():
         return folder.resolve()
+    paths = [_path_of(file.url) for file in files]
+    local = [_checked(path, file) for path, file in zip(paths, files, strict=True) if path]
+    if len(local) == len(files):
+        return _extracted(local, folder, limits or Limits())
     downloads = home / f"{name}.download"
-    try:
-        here = [
-            _checked(path, file)
-            if (path := _path_of(file.url))
-            else download(
-                file.url,
-                downloads / file.name,
-                hash=file.hash,
-                size=file.size,
-                patience=patience,
-            )
-            for file in files
-        ]
-    finally:
-        _remove_if_empty(downloads)
+    with _alone(downloads):
+        try:
+            if folder.is_dir():
+                return folder.resolve()  # another process has fetched it meanwhile
+            here = [
+                path or _download(file, downloads, patience)
+                for path, file in zip(paths, files, strict=True)
+            ]
+            _extracted(here, folder, limits or Limits())
+            shutil.rmtree(downloads, ignore_errors=True)
+        finally:
+            _remove_if_empty(downloads)
+    return folder.resolve()
+
+
+def _extracted(files: list[Path], folder: Path, limits: Limits) -> Path:
+    """Archives and other files in one folder, whole or not at all; returns the folder."""
     temporary = temporary_folder(folder)
     try:
-        for path in here:
+        for path in files:
             if is_archive(path):
-                extract_into(path, temporary, limits or Limits())
+                extract_into(path, temporary, limits)
             else:
                 shutil.copyfile(path, temporary / path.name)
         temporary.chmod(0o755)
-        temporary.rename(folder)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, with the same
+                raise
     except InputError:
-        # The archive itself is no good: nothing of it is worth keeping.
-        shutil.rmtree(downloads, ignore_errors=True)
+        # An archive that was downloaded is no good: nothing of it is worth keeping.
+        shutil.rmtree(folder.with_name(f"{folder.name}.download"), ignore_errors=True)
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(downloads, ignore_errors=True)
     return folder.resolve()
+
+
+def _download(file: File, downloads: Path, patience: Patience | None) -> Path:
+    target = downloads / file.name
+    return download(file.url, target, hash=file.hash, size=file.size, patience=patience)
+
+
+@contextmanager
+def _alone(downloads: Path) -> Iterator[None]:
+    """Let no other process work in a folder of downloads, which is made; others wait."""
+    while True:
+        if downloads.is_symlink():
+            raise InputError(f"{downloads}: is a link; a folder is needed to download to")
+        downloads.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(downloads, flags)
+        except FileNotFoundError:
+            continue  # another process has finished, and removed it
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                log.info("data: waiting for another process, which fills %s", downloads)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(downloads, os.fstat(descriptor)):  # else that one has removed it
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(path: Path, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), status)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -189,5 +240,5 @@ def _mirrored(data: Definition, mirror: str) -> tuple[File, ...]:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+    with suppress(OSError):  # not empty, or gone
         folder.rmdir()

@@ -3,8 +3,8 @@
 import dataclasses
 import logging
 import os
+import shutil
 import stat
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +19,7 @@ from audiostyle.artifacts import bytes_digest, file_digest
 from audiostyle.audio import blocks
 from audiostyle.audio.levels import samples_in
 from audiostyle.errors import AudioError
+from audiostyle.files import temporary_folder
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from audiostyle.spectrogram_set import Clip, Failure
 from components.preprocess.cache import SpectrogramCache, key_of, settings_digest
@@ -56,16 +57,14 @@ def preprocess(
     data, out = Path(data), Path(out)
     name = name or str(data)
     if data.is_file() and is_archive(data):
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=_made(out.parent)) as home:
-            folder = located(str(data), Path(home))
+        home = temporary_folder(out)
+        try:
+            folder = located(str(data), home)
             _preprocess(folder, out, config, name, data.resolve().name)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
     else:
         _preprocess(data, out, config, name, data.resolve().name)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _preprocess(

@@ -20,7 +20,7 @@ _CHECKOUTS = (Path(__file__).resolve().parents[2], Path())
     "--data", type=click.Path(path_type=Path), help="Data set. [default: the bundled one]"
 )
 @click.option(
-    "--pairs", type=click.Path(path_type=Path), help="CSV of pairs. [default: the bundled]"
+    "--pairs", type=click.Path(path_type=Path), help="Manifest of pairs. [default: the bundled]"
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @click.option(

@@ -15,6 +15,7 @@ import threading
 import zipfile
 from collections import namedtuple
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -558,3 +559,20 @@ def test_an_object_that_changed_is_fetched_anew(seaweedfs: SeaweedFS, tmp_path: 
     assert [names(folder) for folder in folders] == [["a", "set", "x.wav"], ["c", "set", "x.wav"]]
     with pytest.raises(InputError, match="there is no such object"):
         located(f"s3://{BUCKET}/nowhere.tar.gz", tmp_path / "home")
+
+
+def test_four_at_once_fetch_it_once(server: Server, tmp_path: Path) -> None:
+    content = small_set(tmp_path / "set.tar.gz").read_bytes()
+    server.files = {"/set.tar.gz": content}
+    start = threading.Barrier(4)
+
+    def one(address: str) -> Path:
+        start.wait()
+        return located(address, tmp_path / "home", patience=HASTE)
+
+    for address in (f"{server.url}/set.tar.gz", str(tmp_path / "set.tar.gz")):
+        with ThreadPoolExecutor(4) as pool:
+            (folder,) = set(pool.map(one, [address] * 4))
+        assert names(folder) == ["a", "b", "set", "x.wav", "x.wav"]
+    assert server.sent == len(content)
+    assert len(list((tmp_path / "home").iterdir())) == 2
