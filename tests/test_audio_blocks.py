@@ -27,6 +27,15 @@ def test_blocks_are_the_whole(name: str, tmp_path: Path) -> None:
     assert facts.rms == pytest.approx(np.sqrt(np.square(whole, dtype=np.float64).mean()))
 
 
+def test_a_block_at_70_times_the_rate_comes_in_parts() -> None:
+    sound = noise(seconds=4)[None].repeat(8, 0)
+    parts = list(audio_blocks.resampled([sound], 22050, 1_536_000))
+    # soxr gives out what it held back, too.
+    assert max(part.size for part in parts) < 4 * 2 * audio_blocks.BLOCK
+    whole = audio.resample(audio.Recording(sound, 22050), 1_536_000).samples
+    np.testing.assert_array_equal(np.concatenate(parts, 1), whole)
+
+
 @pytest.mark.parametrize("rates", [(44100, 22050), (22050, 48000), (22050, 22050)])
 def test_resampled_in_blocks(rates: tuple[int, int]) -> None:
     sound = np.stack([noise(seconds=2, rate=rates[0], seed=k) for k in (0, 1)])

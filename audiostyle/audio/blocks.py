@@ -134,7 +134,11 @@ def resampled(parts: Iterable[Samples], sample_rate: int, wanted: int) -> Iterat
         stream = stream or soxr.ResampleStream(
             sample_rate, wanted, channels, dtype="float32", quality="HQ"
         )
-        yield from _some(stream.resample_chunk(np.ascontiguousarray(part.T)))
+        # To 70 times the rate a block becomes 70.
+        size = max(1, block_frames(channels) * sample_rate // max(sample_rate, wanted))
+        for start in range(0, part.shape[1], size):
+            piece = np.ascontiguousarray(part[:, start : start + size].T)
+            yield from _some(stream.resample_chunk(piece))
     if stream is not None:
         rest = np.empty((0, channels), np.float32)
         yield from _some(stream.resample_chunk(rest, last=True))

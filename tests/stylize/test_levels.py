@@ -11,10 +11,12 @@ from conftest import noise, tone
 from audiostyle import audio
 from audiostyle.audio import Samples
 from audiostyle.errors import AudioError
+from audiostyle.spectrogram import SpectrogramConfig
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.reconstruct import reconstruct
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import Pair
+from components.stylize.spectra import examine, spectra
 from components.stylize.stylize import stylize
 
 RATE = 44100
@@ -153,3 +155,13 @@ def test_channels_computed_in_turn_are_those_computed_together(
     assert many.shape == (19, len(one))
     factor = many[:, 5000:6000] @ alone[0, 5000:6000] / np.square(alone[0, 5000:6000]).sum()
     np.testing.assert_allclose(factor / factor[0], scale[:, 0], rtol=1e-3)
+
+
+def test_a_content_that_changes_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    for before, after in ((2, 3), (3, 2)):
+        soundfile.write(path, tone(seconds=before), 22050)
+        source = examine(path, SpectrogramConfig())
+        soundfile.write(path, tone(seconds=after), 22050)
+        with pytest.raises(AudioError, match=r"a\.wav: changed while it was read"):
+            list(spectra(source, SpectrogramConfig()))
