@@ -41,8 +41,8 @@ def test_resampled_in_blocks(rates: tuple[int, int]) -> None:
     sound = np.stack([noise(seconds=2, rate=rates[0], seed=k) for k in (0, 1)])
     whole = audio.resample(audio.Recording(sound, rates[0]), rates[1]).samples
     parts = (sound[:, at : at + 5001] for at in range(0, sound.shape[1], 5001))
-    found = np.concatenate(list(audio_blocks.resampled(parts, *rates)), 1)
-    np.testing.assert_array_equal(found, whole)
+    output = np.concatenate(list(audio_blocks.resampled(parts, *rates)), 1)
+    np.testing.assert_array_equal(output, whole)
 
 
 @pytest.mark.parametrize("word", ["empty", "decoded", "silent", "short", "finite", "exist", "file"])

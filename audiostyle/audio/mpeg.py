@@ -46,7 +46,7 @@ def is_mp3(file: BinaryIO, name: str) -> bool:
 def repaired(file: BinaryIO) -> Stream | None:
     """The file with the right number of frames in its header, or without an estimate of it.
 
-    None where it needs no repair, or where no frames are found.
+    None where it needs no repair, or where it has no frames.
     """
     size = size_of(file)
     counted = _count(file, size)

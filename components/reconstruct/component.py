@@ -17,7 +17,7 @@ def reconstruct(
 
     Args:
         stylized: The stylised set.
-        classifier: The classifier, whose training is told on the page.
+        classifier: The classifier, whose training the page shows.
         audio: The audio set: recordings and report.html.
         report: The report as one page, for the cluster's UI.
         metrics: Its headline figures.

@@ -1,4 +1,4 @@
-"""The reconstruct stage: stylised spectrograms in, recordings and a report page out."""
+"""The reconstruct stage: stylized spectrograms in, recordings and a report page out."""
 
 import logging
 from collections.abc import Iterator
@@ -41,15 +41,15 @@ def reconstruct(
     *,
     report: bool = True,
 ) -> dict[str, float]:
-    """Write the audio set of a stylised set: `ID.wav` a file, `items.jsonl`, `report.html`.
+    """Write the audio set of a stylized set: `ID.wav` a file, `items.jsonl`, `report.html`.
 
-    classifier: the artifact whose training is to be told on the page. registration: what the
+    classifier: the artifact whose training the page shows. registration: what the
     registry says of it (name, version, verdict, reason). report: whether to make the page.
     Returns the report's headline figures. Each file has the content's sample rate, channels,
     length and level, and is never clipped.
     """
-    made = stylized_set.read(stylized)
-    for item in made.items:
+    inputs = stylized_set.read(stylized)
+    for item in inputs.items:
         check_format(
             item.id,
             config,
@@ -60,12 +60,12 @@ def reconstruct(
     training = read_training(classifier, registration or {}) if classifier else None
     items = []
     rows = []
-    about = {"reconstruct": config.plain(), "stylized": made.artifact.config}
+    about = {"reconstruct": config.plain(), "stylized": inputs.artifact.config}
     with artifacts.writing(out, artifacts.AUDIO_SET, about) as folder:
-        for item in progress(made.items, "reconstruct", len(made.items)):
+        for item in progress(inputs.items, "reconstruct", len(inputs.items)):
             path = folder / f"{item.id}.{config.format}"
-            _make(made, item, config, path)
-            sources = {role: made.audio_path(item, role) for role in item.sources}
+            _write_sound(inputs, item, config, path)
+            sources = {role: inputs.audio_path(item, role) for role in item.sources}
             figures = {}
             if "target" in sources:
                 compared = (path, sources["content"], sources["target"])
@@ -76,20 +76,20 @@ def reconstruct(
             rows.append({"id": item.id, "file": path.name, "sources": item.sources, **figures})
         artifacts.write_table(folder / "items.jsonl", rows)
         if report:
-            model = made.artifact.table("model")
+            model = inputs.artifact.table("model")
             write_report(folder, items, training, title=config.title, model=model)
     log.info("reconstruct: %d recordings, %s", len(items), out)
     return headline_metrics(items, training)
 
 
-def _make(
-    made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig, path: Path
+def _write_sound(
+    inputs: StylizedSet, item: stylized_set.Item, config: ReconstructConfig, path: Path
 ) -> None:
     """Write an item's sound, a block at a time: memory does not grow with its length."""
-    working = made.spectrogram.sample_rate
+    working = inputs.spectrogram.sample_rate
     sounds = (
         exactly(resampled(sound, working, item.sample_rate), item.samples)
-        for sound in _sounds(made, item, config)
+        for sound in _sounds(inputs, item, config)
     )
     mono = config.channels == "mono"
     channels = 1 if mono else item.channels
@@ -120,17 +120,17 @@ def _make(
 
 
 def _sounds(
-    made: StylizedSet, item: stylized_set.Item, config: ReconstructConfig
+    inputs: StylizedSet, item: stylized_set.Item, config: ReconstructConfig
 ) -> Iterator[Iterator[Samples]]:
     """An item's waveform at the working rate, some channels after the others, in blocks."""
-    spectrogram = made.spectrogram
+    spectrogram = inputs.spectrogram
     # As long as the content was at this rate, within what so many frames can mean.
     wanted = round(item.samples * spectrogram.sample_rate / item.sample_rate)
     low = spectrogram.hop_length * (item.frames - 1)
     for first in range(0, item.channels, _TOGETHER):
         channels = slice(first, first + _TOGETHER)
         blocks = stream(
-            ((magnitude[channels], phase[channels]) for magnitude, phase in made.blocks(item)),
+            ((magnitude[channels], phase[channels]) for magnitude, phase in inputs.blocks(item)),
             n_iter=config.iterations,
             hop_length=spectrogram.hop_length,
             n_fft=spectrogram.n_fft,
@@ -146,11 +146,11 @@ def _sounds(
 def _tags(item: stylized_set.Item, config: ReconstructConfig) -> dict[audio.Tag, str]:
     """What the file itself says of how it was made."""
     sources = item.sources
-    made = {"model": item.settings.get("model", ""), "seed": item.settings.get("seed", "")}
-    made["phase seed"] = config.seed
+    origin = {"model": item.settings.get("model", ""), "seed": item.settings.get("seed", "")}
+    origin["phase seed"] = config.seed
     return {
         "title": f"{sources['content']} in the style of {sources['style']}",
-        "comment": "; ".join(f"{name}: {value}" for name, value in made.items() if value != ""),
+        "comment": "; ".join(f"{name}: {value}" for name, value in origin.items() if value != ""),
         "software": f"audiostyle {version('audiostyle')}",
     }
 
@@ -178,13 +178,13 @@ def read_training(classifier: Path | str, registration: dict[str, Any]) -> Train
     )
 
 
-def publish(made: Path | str, folder: Path | str, names: dict[str, str] | None = None) -> None:
+def publish(audio_set: Path | str, folder: Path | str, names: dict[str, str] | None = None) -> None:
     """Copy the recordings and the report of an audio set to where a person wants them.
 
     names: file in the set -> name in `folder`; everything under its own name by default. Files of
     the same names are replaced, each as a whole; nothing else in `folder` is touched.
     """
-    opened = artifacts.opening(made, artifacts.AUDIO_SET)
+    opened = artifacts.opening(audio_set, artifacts.AUDIO_SET)
     for name, called in (names or {name: name for name in opened.manifest.files}).items():
         target = Path(folder) / called
         files.copy(opened.path(name), target, durable=True)

@@ -19,13 +19,13 @@ FORMATS = ("wav", "flac", "ogg", "mp3", "aiff")
 @pytest.fixture(scope="module")
 def recordings() -> dict[str, bytes]:
     """A fifth of a second in every format."""
-    found = {}
+    contents = {}
     with place() as folder:
         for name in FORMATS:
             path = folder / f"a.{name}"
             soundfile.write(path, tone(440, seconds=0.2, rate=16000), 16000)
-            found[name] = path.read_bytes()
-    return found
+            contents[name] = path.read_bytes()
+    return contents
 
 
 def _stylised(

@@ -41,10 +41,10 @@ def test_the_true_phase_gives_the_sound_back() -> None:
     sound = sounds()
     spectrum = transform(sound)
     for n_iter in (0, 1, 8):
-        found = griffin_lim(
+        output = griffin_lim(
             np.abs(spectrum), n_iter=n_iter, init="phase", phase=np.angle(spectrum), length=22050
         )
-        np.testing.assert_allclose(found, sound, atol=2e-6)
+        np.testing.assert_allclose(output, sound, atol=2e-6)
     assert (spectral_convergence(np.abs(spectrum), sound) < -100).all()
 
 
@@ -73,8 +73,8 @@ def test_momentum_and_integrated_phases_each_help() -> None:
     wanted = magnitudes(sounds())
 
     def reached(**kind: Any) -> float:
-        found = griffin_lim(wanted, n_iter=24, length=22050, **kind)
-        return float(spectral_convergence(wanted, found).mean())
+        output = griffin_lim(wanted, n_iter=24, length=22050, **kind)
+        return float(spectral_convergence(wanted, output).mean())
 
     plain = reached(momentum=0, init="random")
     fast = reached(init="random")
@@ -133,11 +133,11 @@ def test_numpy_and_torch_in_and_out() -> None:
 def test_the_seed_decides() -> None:
     wanted = magnitudes(sounds())
 
-    def found(seed: int) -> np.ndarray:
+    def output(seed: int) -> np.ndarray:
         return griffin_lim(wanted, n_iter=2, init="random", seed=seed)
 
-    np.testing.assert_array_equal(found(3), found(3))
-    assert np.abs(found(3) - found(4)).max() > 1e-3
+    np.testing.assert_array_equal(output(3), output(3))
+    assert np.abs(output(3) - output(4)).max() > 1e-3
 
 
 def test_torch_keeps_its_threads() -> None:
@@ -150,10 +150,10 @@ def test_silence_is_exact() -> None:
     wanted = magnitudes(sounds())
     wanted[1] = 0
     for init in ("auto", "random", "phase"):
-        found = griffin_lim(wanted, n_iter=3, init=init, phase=np.zeros_like(wanted))
-        assert np.abs(found[0]).max() > 0.01
-        assert (found[1] == 0).all()
-    assert spectral_convergence(wanted, found)[1] == -np.inf
+        output = griffin_lim(wanted, n_iter=3, init=init, phase=np.zeros_like(wanted))
+        assert np.abs(output[0]).max() > 0.01
+        assert (output[1] == 0).all()
+    assert spectral_convergence(wanted, output)[1] == -np.inf
     half = wanted[:1].copy()
     half[..., 30:] = 0  # a gap inside a clip, too
     assert np.isfinite(griffin_lim(half)).all()
@@ -163,9 +163,9 @@ def test_silence_is_exact() -> None:
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
 def test_the_unit_of_the_magnitudes_is_free(scale: float) -> None:
     wanted = magnitudes(sounds())
-    found = griffin_lim(wanted * np.float32(scale), n_iter=8) / np.float32(scale)
+    output = griffin_lim(wanted * np.float32(scale), n_iter=8) / np.float32(scale)
     ours = griffin_lim(wanted, n_iter=8)
-    assert spectral_convergence(wanted, found) == pytest.approx(
+    assert spectral_convergence(wanted, output) == pytest.approx(
         spectral_convergence(wanted, ours), abs=0.1
     )
 
@@ -182,9 +182,9 @@ def test_any_length_is_exact(n_fft: int, share: int, frames: int, extra: float, 
     hop = max(1, n_fft // share)
     length = hop * (frames - 1) + int(extra * hop)
     wanted = np.random.default_rng(seed).uniform(size=(n_fft // 2 + 1, frames))
-    found = griffin_lim(wanted, n_iter=3, n_fft=n_fft, hop_length=hop, length=length)
-    assert found.shape == (length,)
-    assert np.isfinite(found).all()
+    output = griffin_lim(wanted, n_iter=3, n_fft=n_fft, hop_length=hop, length=length)
+    assert output.shape == (length,)
+    assert np.isfinite(output).all()
     assert griffin_lim(wanted, n_iter=0, n_fft=n_fft, hop_length=hop).shape == (hop * (frames - 1),)
 
 
@@ -194,8 +194,8 @@ def test_other_windows_and_hops(window: Any, hop: int) -> None:
     sound = sounds(length=11025, clips=1)[0]
     wanted = np.abs(librosa.stft(sound, n_fft=512, hop_length=hop, window=window))
     shape = {"n_fft": 512, "hop_length": hop, "window": window}
-    found = griffin_lim(wanted, length=11025, **shape)
-    assert spectral_convergence(wanted, found, **shape) < -20
+    output = griffin_lim(wanted, length=11025, **shape)
+    assert spectral_convergence(wanted, output, **shape) < -20
 
 
 def spoilt(value: float) -> np.ndarray:

@@ -35,7 +35,7 @@ def test_as_consistent_as_pghipy() -> None:
     for n_iter in (0, 16):
         ours = griffin_lim(wanted, n_iter=n_iter, init="pghi", length=sound.size)
         other = griffin_lim(wanted, n_iter=n_iter, init="phase", phase=theirs, length=sound.size)
-        mine, published = (spectral_convergence(wanted, found) for found in (ours, other))
+        mine, published = (spectral_convergence(wanted, output) for output in (ours, other))
         # 0.5 dB: cells of nearly the same level leave our queue in another order.
         assert mine < published + 0.5
 
@@ -44,12 +44,12 @@ def test_a_sine_is_integrated_exactly() -> None:
     """Its phase advances by its frequency: no iteration is needed."""
     t = np.arange(2 * RATE) / RATE
     wanted = np.abs(librosa.stft(np.sin(2 * np.pi * 1000 * t).astype(np.float32)))
-    found = griffin_lim(wanted, n_iter=0, init="pghi", length=2 * RATE)
+    output = griffin_lim(wanted, n_iter=0, init="pghi", length=2 * RATE)
     inside = slice(RATE // 2, RATE // 2 + RATE)
-    spectrum = np.abs(np.fft.rfft(found[inside] * np.hanning(RATE))) ** 2
+    spectrum = np.abs(np.fft.rfft(output[inside] * np.hanning(RATE))) ** 2
     assert abs(int(spectrum.argmax()) - 1000) <= 1  # bins are 1 Hz wide
     assert spectrum[990:1011].sum() > 0.99 * spectrum.sum()
-    assert found[inside].std() == pytest.approx(np.sqrt(0.5), rel=0.05)
+    assert output[inside].std() == pytest.approx(np.sqrt(0.5), rel=0.05)
 
 
 def test_an_impulse_is_integrated_sharply() -> None:
@@ -57,9 +57,9 @@ def test_an_impulse_is_integrated_sharply() -> None:
     sound = np.zeros(2 * RATE, np.float32)
     sound[20000] = 1
     wanted = np.abs(librosa.stft(sound))
-    found = griffin_lim(wanted, n_iter=0, init="pghi", length=sound.size)
-    around = found[20000 - 64 : 20000 + 64]
-    assert np.sum(around**2) > 0.8 * np.sum(found**2)
+    output = griffin_lim(wanted, n_iter=0, init="pghi", length=sound.size)
+    around = output[20000 - 64 : 20000 + 64]
+    assert np.sum(around**2) > 0.8 * np.sum(output**2)
 
 
 def test_recordings_in_quiet_units_start_as_well() -> None:

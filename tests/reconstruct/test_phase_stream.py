@@ -58,15 +58,15 @@ def test_blocks_give_the_very_sound_of_the_whole(init: Any, n_iter: int) -> None
 
 def test_where_blocks_are_cut_changes_nothing() -> None:
     wanted = magnitudes(np.stack([notes(4), notes(4)[::-1]]))
-    found = [
+    output = [
         np.concatenate(list(stream(cut(wanted, *sizes), n_iter=4, **FAST)), axis=-1)
         for sizes in ((10,), (689,), (300, 1))
     ]
-    assert found[0].shape == (2, 128 * (wanted.shape[-1] - 1))
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+    assert output[0].shape == (2, 128 * (wanted.shape[-1] - 1))
+    np.testing.assert_array_equal(output[0], output[1])
+    np.testing.assert_array_equal(output[0], output[2])
     # One window of 1024 frames holds it, and is what griffin_lim takes.
-    np.testing.assert_array_equal(found[0], griffin_lim(wanted, n_iter=4, **FAST))
+    np.testing.assert_array_equal(output[0], griffin_lim(wanted, n_iter=4, **FAST))
 
 
 def test_a_long_array_is_streamed_within() -> None:
@@ -111,8 +111,8 @@ def test_auto_decides_once_the_clip_sounds() -> None:
     spectrum = librosa.stft(late, **FAST)
     wanted, phase = np.abs(spectrum), np.angle(spectrum)
     pairs = zip(cut(wanted, 64), cut(phase, 64), strict=True)
-    found = stream(pairs, n_iter=8, block_frames=64, length=late.size, **FAST)
-    sound = np.concatenate(list(found))
+    output = stream(pairs, n_iter=8, block_frames=64, length=late.size, **FAST)
+    sound = np.concatenate(list(output))
     assert spectral_convergence(wanted, sound, **FAST) < -80  # the true phase was taken
 
 
@@ -182,8 +182,8 @@ def test_an_hour_takes_less_than_a_gigabyte() -> None:
         [sys.executable, "-c", HOUR], capture_output=True, text=True, timeout=600, check=False
     )
     assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout)
-    assert found["samples"] == 3600 * RATE
-    assert found["peak_bytes"] < 1e9
+    output = json.loads(run.stdout)
+    assert output["samples"] == 3600 * RATE
+    assert output["peak_bytes"] < 1e9
     # An amplitude of 0.3, modulated by half: 0.3 / sqrt(2) * sqrt(1 + 1 / 8).
-    assert found["level"] == pytest.approx([0.225, 0.225], rel=0.05)
+    assert output["level"] == pytest.approx([0.225, 0.225], rel=0.05)

@@ -73,8 +73,8 @@ def test_same_input_same_bytes(stylized: Path, tmp_path: Path) -> None:
 
 
 def test_page_and_figures(stylized: Path, classifier: Path, tmp_path: Path) -> None:
-    told = {"name": "m", "version": "3", "verdict": "promote", "reason": "first version"}
-    figures = reconstruct(stylized, tmp_path / "out", QUICK, classifier, told)
+    registration = {"name": "m", "version": "3", "verdict": "promote", "reason": "first version"}
+    figures = reconstruct(stylized, tmp_path / "out", QUICK, classifier, registration)
     page = (tmp_path / "out" / "report.html").read_text()
     assert "first version" in page
     assert {"test accuracy", "chance"} <= set(figures)

@@ -109,11 +109,11 @@ def test_no_serious_accessibility_violation(
         opened = visit(path, viewport, scheme)
         opened.page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
         opened.page.evaluate(AXE.read_text())
-        found = opened.page.evaluate("axe.run()")
-        assert len(found["passes"]) > 10
+        audit = opened.page.evaluate("axe.run()")
+        assert len(audit["passes"]) > 10
         serious = [
             (v["id"], [node["html"] for node in v["nodes"]])
-            for v in found["violations"]
+            for v in audit["violations"]
             if v["impact"] in ("serious", "critical")
         ]
         assert serious == []

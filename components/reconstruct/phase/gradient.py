@@ -124,7 +124,7 @@ def _spread(
     buckets = int(-floor / step) + 1
     log, per_frame, per_bin, phase = log.ravel(), per_frame.ravel(), per_bin.ravel(), phase.ravel()
     # Each bucket is a linked list through its cells: `waiting` holds cells whose phase is set but
-    # not handed on, `seeds` all audible ones: there a new start is found when nothing waits.
+    # not handed on, `seeds` all audible ones: there a new start is taken when nothing waits.
     waiting, seeds = np.full(buckets, -1, np.int32), np.full(buckets, -1, np.int32)
     after, next_seed = np.empty(n, np.int32), np.empty(n, np.int32)
     bucket, settled = np.empty(n, np.int16), np.zeros(n, np.bool_)

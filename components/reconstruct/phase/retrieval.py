@@ -205,10 +205,10 @@ def stream(
         check_length(samples, frames, hop_length)
         return samples
 
-    found = retrieve(equal_blocks(parts(), retrieval), retrieval, checked)
+    samples = retrieve(equal_blocks(parts(), retrieval), retrieval, checked)
     while True:
         with torch.no_grad():  # not around the yield: the caller's own gradients go on
-            out = next(found, None)
+            out = next(samples, None)
         if out is None:
             return
         yield like(out.reshape(*leading, -1) if leading.numel() else out, model)

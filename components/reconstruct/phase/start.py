@@ -32,7 +32,7 @@ class Starts:
         n_fft: int,
     ) -> None:
         self.names = names
-        # Per clip the index of its start; -1 until something was heard of it and decided.
+        # Per clip the index of its start; -1 until a block with sound decides.
         self.choice = torch.full((clips,), 0 if len(names) == 1 else -1)
         self._bins = bins
         self._noise = np.random.default_rng(seed)
@@ -52,9 +52,9 @@ class Starts:
         # It is drawn in order of frames, so that it does not depend on where blocks are cut.
         uniform = self._noise.random((magnitude.shape[1], self._bins), dtype=np.float32)
         noise = torch.from_numpy(uniform).mul_(2 * math.pi)
-        found: dict[Start, Tensor] = {}
+        phases: dict[Start, Tensor] = {}
         if "random" in self.names:
-            found["random"] = noise.to(magnitude.device).expand_as(magnitude)
+            phases["random"] = noise.to(magnitude.device).expand_as(magnitude)
         if "pghi" in self.names:
             host = magnitude.cpu()  # the queue of cells is sequential: no work for a GPU
 
@@ -65,10 +65,10 @@ class Starts:
                 return self._go_on(clip, host[clip], noise)
 
             clips = for_each_clip(integrated, len(host))
-            found["pghi"] = torch.stack(clips).to(magnitude.device) if clips else magnitude
+            phases["pghi"] = torch.stack(clips).to(magnitude.device) if clips else magnitude
         if phase is not None:
-            found["phase"] = phase
-        return [found[name] for name in self.names]
+            phases["phase"] = phase
+        return [phases[name] for name in self.names]
 
     def _go_on(self, clip: int, magnitude: Tensor, noise: Tensor) -> Tensor:
         last = self._last[clip]

@@ -182,10 +182,10 @@ def _solve(
                 _iterate(now, torch.zeros_like(now), trial, wanted, transform, retrieval.momentum)
             )
         # Judged by the frames that the core's samples are in; further ones are not all here.
-        heard = slice(core.start, core.stop + retrieval.reach)
-        errors = torch.stack([_error(now, wanted, transform, heard) for now, _ in tried])
+        around = slice(core.start, core.stop + retrieval.reach)
+        errors = torch.stack([_error(now, wanted, transform, around) for now, _ in tried])
         best = torch.where(choice < 0, errors.argmin(0).cpu(), choice)
-        # For good, though, only where more than the first frames of what follows was heard.
+        # For good, though, only where more than the first frames of what follows is there.
         sounds = (wanted[:, core].amax((1, 2)) > 0).cpu()
         choice[sounds] = best[sounds]
         pick = best.to(clips.device), clips
@@ -209,8 +209,8 @@ def _iterate(
     return now, before
 
 
-def _error(now: Tensor, wanted: Tensor, transform: FrameTransform, heard: slice) -> Tensor:
+def _error(now: Tensor, wanted: Tensor, transform: FrameTransform, around: slice) -> Tensor:
     """Per clip, the distance of the signal's magnitudes from the wanted ones, in these frames."""
-    reached = transform.analyse(transform.synthesise(now))[:, heard].abs()
-    error: Tensor = torch.linalg.vector_norm(reached - wanted[:, heard], dim=(1, 2))
+    reached = transform.analyse(transform.synthesise(now))[:, around].abs()
+    error: Tensor = torch.linalg.vector_norm(reached - wanted[:, around], dim=(1, 2))
     return error

@@ -106,8 +106,8 @@ def write_report(
             page.render(context, page=n, page_views=page_views, eager=EAGER_ITEMS),
         )
     for stale in folder.glob("report-*.html"):
-        found = re.fullmatch(r"report-(\d+)\.html", stale.name)
-        if found and int(found[1]) > len(pages):
+        match = re.fullmatch(r"report-(\d+)\.html", stale.name)
+        if match and int(match[1]) > len(pages):
             stale.unlink()
     embedded = environment.get_template("embedded.html.jinja").render(
         context,

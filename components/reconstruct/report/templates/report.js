@@ -8,27 +8,27 @@
   const every = Array.from(table.tBodies).flatMap((part) => Array.from(part.rows));
   table.querySelector(".rest")?.remove();
   const size = 50;
-  let found = every;
+  let matches = every;
   let start = 0;
   const box = document.getElementById("search");
-  const status = document.getElementById("found");
+  const status = document.getElementById("matches");
   const turns = [document.getElementById("previous"), document.getElementById("next")];
 
   const show = () => {
-    body.replaceChildren(...found.slice(start, start + size));
-    const end = Math.min(start + size, found.length);
+    body.replaceChildren(...matches.slice(start, start + size));
+    const end = Math.min(start + size, matches.length);
     const of = every.length.toLocaleString("en");
-    status.textContent = !found.length ? `None of ${of} items match`
-      : found.length > size ? `${start + 1} to ${end} of ${found.length.toLocaleString("en")} items`
-      : `${found.length} of ${of} items`;
+    status.textContent = !matches.length ? `None of ${of} items match`
+      : matches.length > size ? `${start + 1} to ${end} of ${matches.length.toLocaleString("en")} items`
+      : `${matches.length} of ${of} items`;
     turns[0].disabled = start === 0;
-    turns[1].disabled = end >= found.length;
-    turns[0].parentElement.hidden = found.length <= size;
+    turns[1].disabled = end >= matches.length;
+    turns[0].parentElement.hidden = matches.length <= size;
   };
 
   const search = () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-    found = every.filter((row) => words.every((word) => row.dataset.search.includes(word)));
+    matches = every.filter((row) => words.every((word) => row.dataset.search.includes(word)));
     start = 0;
     show();
   };
