@@ -19,6 +19,7 @@ from audiostyle import artifacts
 from audiostyle.errors import AudioError, AudiostyleError
 from audiostyle.recordings import Recordings
 from audiostyle.retry import passes
+from audiostyle.terminal import log_to_stderr
 
 # Bytes of recordings from buckets that stay on this machine for later batches.
 _CACHE = 1 << 30
@@ -27,7 +28,7 @@ _CACHE = 1 << 30
 def main(arguments: list[str]) -> None:
     """Work on batches until the pipe ends."""
     read, write, threads = map(int, arguments[:3])
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    log_to_stderr(logging.WARNING)
     answers = os.fdopen(write, "w", encoding="utf-8")
     batches = _listen(read)
     worker = Worker(threads)

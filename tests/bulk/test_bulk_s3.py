@@ -2,15 +2,18 @@
 """A job whose manifest, recordings and results are all in a bucket, of a server that fails."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 from bulk_jobs import arguments, bulk, clips, counts, rows_of, started, write_csv
 from conftest import RATE
+from s3_proxy import proxy
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
 
 from audiostyle import audio
+from audiostyle.artifacts import file_digest
 from audiostyle.errors import InputError
 from audiostyle.recordings import Recordings
 from audiostyle.store import Store, open_store
@@ -96,6 +99,44 @@ def test_recordings_come_ahead_and_go(tmp_path: Path, seaweedfs: SeaweedFS) -> N
     assert sorted(path.name for path in tmp_path.rglob("*.wav")) == ["a.wav", "c.wav", "late.wav"]
     with pytest.raises(InputError, match=r"b\.wav: does not exist"):
         recordings.local({b}, [])
+
+
+def test_a_recording_that_arrives_changed_is_never_recorded_as_the_object(
+    clips: Path,
+    classifier: Path,
+    tmp_path: Path,
+    seaweedfs: SeaweedFS,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One byte differs, with the right length and ETag: it is fetched again, or waited for."""
+    store = put(clips, "changed", 1, tmp_path)
+    given = arguments(f"{store.uri}/m.csv", tmp_path / "out", classifier, clips)
+    changed: list[str] = []
+
+    def flip(path: str, headers: dict[str, str], content: bytes) -> bytes:
+        if not path.partition("?")[0].endswith("c0.wav") or len(changed) >= times:
+            return content
+        changed.append(path)
+        return content[:500] + bytes([content[500] ^ 1]) + content[501:]
+
+    times = 1
+    with proxy(seaweedfs.ports["s3"], flip) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        done = bulk(*given)
+        assert counts(done) == (0, 1, 0), done.output
+        assert len(changed) == 1
+    rows = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    content = json.loads(rows[0])["inputs"]["content"]
+    assert content["sha256"] == file_digest(clips / "c0.wav")
+    shutil.rmtree(tmp_path / "out")
+    times = 1000
+    with proxy(seaweedfs.ports["s3"], flip) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        done = bulk(*given, "--patience", 1)
+        assert done.exit_code == 1, done.output
+        assert "c0.wav: is damaged" in done.stderr
+        assert "Traceback" not in done.output
+    assert not list((tmp_path / "out").glob("*.wav"))
 
 
 def test_an_outage_is_waited_for_or_told(
