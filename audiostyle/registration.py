@@ -60,7 +60,7 @@ def register(registry: Registry, classifier: Path, record: Record) -> Version:
     with explained(registry.uri), tempfile.TemporaryDirectory() as folder:
         if version := _same(registry, opened.digest):
             return version
-        files = _served(opened, record, Path(folder))
+        files = _write_files(opened, record, Path(folder))
         with registry.exclusive():
             if version := _same(registry, opened.digest):
                 return version
@@ -184,7 +184,7 @@ def _experiment(registry: Registry) -> str:
     raise AssertionError("unreachable")
 
 
-def _served(opened: artifacts.Artifact, record: Record, folder: Path) -> Path:
+def _write_files(opened: artifacts.Artifact, record: Record, folder: Path) -> Path:
     """Write a version's files: the model as MLflow serves it, the artifact, the card."""
     model = network.load(opened.folder)
     # Two clips, since torch.export would fix a batch of one; few digits, since they become JSON.

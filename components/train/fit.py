@@ -19,7 +19,7 @@ from components.train import checkpoint
 from components.train.augmentation import augment, mix
 from components.train.config import TrainConfig
 from components.train.evaluation import probabilities
-from components.train.placement import held, taken
+from components.train.placement import batch_of, place
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def fit(
     weights are then those of an unbroken run, to the bit.
     """
     device = next(model.parameters()).device
-    x = held(train.represented, device)
+    x = place(train.represented, device)
     targets = functional.one_hot(train.labels, len(model.class_names)).float().to(device)
     optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
     steps = -(-len(x) // config.batch)
@@ -90,8 +90,10 @@ def fit(
             for step, index in enumerate(torch.split(order, config.batch), epoch * steps):
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * one_cycle(step / (config.epochs * steps))
-                batch = augment(taken(x, index, device), config.augmentation, random)
-                batch, wanted = mix(batch, taken(targets, index, device), config.augmentation, host)
+                batch = augment(batch_of(x, index, device), config.augmentation, random)
+                batch, wanted = mix(
+                    batch, batch_of(targets, index, device), config.augmentation, host
+                )
                 # Half the bytes on a GPU; on a CPU all stays float32, and the same to the bit.
                 with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                     logits = model.classify(batch)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def held(clips: Tensor, device: torch.device) -> Tensor:
+def place(clips: Tensor, device: torch.device) -> Tensor:
     """The clips, on the device where they leave half of its free memory to the training.
 
     On a CPU they stay what they are.
@@ -14,8 +14,8 @@ def held(clips: Tensor, device: torch.device) -> Tensor:
     return clips.to(device)
 
 
-def taken(clips: Tensor, index: Tensor, device: torch.device) -> Tensor:
-    """A batch of held clips, on the device. index: [batch] int64, on the host."""
+def batch_of(clips: Tensor, index: Tensor, device: torch.device) -> Tensor:
+    """A batch of placed clips, on the device. index: [batch] int64, on the host."""
     batch = clips[index.to(clips.device)]
     if device.type == "cuda" and batch.device.type == "cpu":
         # From pinned memory the copy runs beside what the GPU still computes.

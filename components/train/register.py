@@ -43,14 +43,14 @@ def register(
     cannot be reached; the classifier stays where it is.
     """
     opened = artifacts.opening(classifier, artifacts.CLASSIFIER)
-    clips = _held_out(opened, data)
+    clips = _clips_of(opened, data)
     registry = Registry(tracking_uri)
     try:
-        version = _registered(registry, opened, clips, lineage or {})
+        version = _register_version(registry, opened, clips, lineage or {})
         with registry.exclusive():  # of two at once, the second is compared with the first
             version = registry.find(str(version.version))
             if VERDICT not in version.tags:
-                version = _decided(registry, opened, clips, version, config)
+                version = _decide(registry, opened, clips, version, config)
     except InputError:
         raise
     except AudiostyleError as error:
@@ -65,7 +65,7 @@ def register(
     return {"name": MODEL, "version": str(version.version), "uri": version.uri, **tags}
 
 
-def _held_out(opened: artifacts.Artifact, data: Path | str) -> SpectrogramSet:
+def _clips_of(opened: artifacts.Artifact, data: Path | str) -> SpectrogramSet:
     """The set with the splits that the classifier was trained by."""
     clips = spectrogram_set.read(data)
     if fold := opened.config.get("fold"):
@@ -78,7 +78,7 @@ def _held_out(opened: artifacts.Artifact, data: Path | str) -> SpectrogramSet:
     return clips
 
 
-def _registered(
+def _register_version(
     registry: Registry,
     opened: artifacts.Artifact,
     clips: SpectrogramSet,
@@ -106,7 +106,7 @@ def _registered(
         return register_version(registry, opened.folder, record)
 
 
-def _decided(
+def _decide(
     registry: Registry,
     opened: artifacts.Artifact,
     clips: SpectrogramSet,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from audiostyle import tracking_uris
+from audiostyle import tracking_uris, workspace_database
 from audiostyle.uris import require_no_secret
 
 if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
@@ -51,10 +51,18 @@ def with_options(*groups: Iterable[Any]) -> Callable[[F], F]:
 
 
 def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
-    """MLflow's address: the one that is given, or the sqlite database of a workspace."""
+    """MLflow's address: the option's, or that of the sqlite database of a workspace.
+
+    Raises InputError for an address that is none of MLflow's, and for a database that MLflow
+    cannot use: now rather than after a training.
+    """
     if tracking_uri:
-        return tracking_uris.tracking_uri("tracking-uri", tracking_uri)
-    return tracking_uris.sqlite_uri(workspace.resolve() / "mlflow.db")
+        uri = tracking_uris.tracking_uri("tracking-uri", tracking_uri)
+    else:
+        uri = tracking_uris.sqlite_uri(workspace.resolve() / "mlflow.db")
+    if path := tracking_uris.sqlite_path(uri):
+        workspace_database.check(path)
+    return uri
 
 
 def with_cache(settings: "Settings", uri: str | None) -> "Settings":

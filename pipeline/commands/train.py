@@ -53,10 +53,7 @@ def train(
     if sum(map(bool, (if_changed, folds, fold))) > 1:
         raise click.UsageError("give one of --if-changed, --folds all, --fold NAME")
     which = folds or fold
-    address = ""
-    if not which:
-        address = registry_uri(workspace, tracking_uri)
-        _check_database(address)  # before the training rather than after it
+    address = "" if which else registry_uri(workspace, tracking_uri)
 
     from components.preprocess.fetch import discarding, located
     from pipeline import images, local, settings, versions
@@ -86,13 +83,6 @@ def train(
         say_json(status_of(outputs["registration"]))
     else:
         say(verdict_line(outputs["registration"], workspace, tracking_uri))
-
-
-def _check_database(uri: str) -> None:
-    from audiostyle import tracking_uris, workspace_database
-
-    if path := tracking_uris.sqlite_path(uri):
-        workspace_database.check(path)
 
 
 def _show_measures(outputs: Mapping[str, Any], as_json: bool) -> None:

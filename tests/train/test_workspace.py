@@ -110,6 +110,45 @@ def test_registrations_at_once_in_a_new_workspace(
 
 
 @pytest.mark.slow
+def test_registrations_that_are_killed_at_random_are_completed(
+    trained: Path, clips: Path, tmp_path: Path
+) -> None:
+    """Killed wherever they are; the same again completes them: one run and one version each."""
+    chance = random.Random(9)
+    classifiers = [trained, *(variant(trained, clips, tmp_path / str(n), n) for n in range(3))]
+    uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["components.train.register"])
+    killed = 0
+    for _ in range(3):
+        processes = [
+            context.Process(target=in_a_process, args=(classifier, clips, uri))
+            for classifier in classifiers
+        ]
+        for process in processes:
+            process.start()
+        time.sleep(chance.uniform(1, 12))
+        for process in processes:
+            time.sleep(chance.uniform(0, 1))
+            process.kill()
+            process.join()
+            killed += process.exitcode == -signal.SIGKILL
+    assert killed
+    assert at_once([(classifier, clips, uri) for classifier in classifiers]) == [0] * 4
+    registry = Registry(uri)
+    versions = registry.versions()
+    digests = sorted(version.tags["audiostyle.digest"] for version in versions)
+    expected = [artifacts.opening(path, artifacts.CLASSIFIER).digest for path in classifiers]
+    assert digests == sorted(expected)
+    assert all("audiostyle.verdict" in version.tags for version in versions)
+    assert registry.champion() is not None
+    experiment = registry.client.get_experiment_by_name(EXPERIMENT)
+    runs = registry.client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.tags["audiostyle.digest"] for run in runs) == sorted(expected)
+    assert all(run.info.status == "FINISHED" for run in runs)
+
+
+@pytest.mark.slow
 def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path) -> None:
     """At random moments, in every way; the next one works, and nothing half-made is left."""
     database = tmp_path / "work" / "mlflow.db"
