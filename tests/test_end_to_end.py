@@ -79,14 +79,20 @@ def test_two_runs_at_once_in_a_new_workspace(data: Path, pairs: Path, tmp_path: 
     command = [sys.executable, "-m", "pipeline.cli", "run", "--data", str(data)]
     command += ["--pairs", str(pairs), "--config", "config.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    # Into files: a pipe that nobody reads meanwhile would stop one of them.
+    logs = [tmp_path / f"log-{number}" for number in range(2)]
     processes = [
         subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stdout=log.open("wb"),
+            stderr=subprocess.STDOUT,
         )
-        for _ in range(2)
+        for log in logs
     ]
-    outputs = [process.communicate(timeout=600)[0].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
+    codes = [process.wait(timeout=1800) for process in processes]
+    assert codes == [0, 0], [log.read_text() for log in logs]
     listed = audiostyle("models", "list", "--json", cwd=tmp_path)
     assert [version["version"] for version in json.loads(listed.stdout)] == [1], listed.stdout
     assert (tmp_path / "outputs" / "latest" / "report.html").is_file()
