@@ -1,10 +1,8 @@
 """The store in a bucket: the only module that talks S3, through boto3."""
 
-import base64
 import contextlib
 import copy
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -15,7 +13,6 @@ from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.store.base import (
     ATTEMPTS,
     CHUNK,
-    Checksum,
     Entry,
     StoreUnavailableError,
     Stream,
@@ -23,9 +20,8 @@ from audiostyle.store.base import (
     require_size,
 )
 from audiostyle.store.plain_http import Headers, PlainHttp
+from audiostyle.store.s3_checksum import checksum_of
 from audiostyle.uris import join_s3, shown_address, without_secrets
-
-_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class S3Store:
@@ -67,7 +63,7 @@ class S3Store:
         return self._compared(key, _headers(answer), content) if compare else content
 
     def _compared(self, key: str, headers: Headers, content: bytes) -> bytes:
-        if checksum := _checksum(self.bucket, headers):
+        if checksum := checksum_of(self.bucket, headers):
             for _ in checksum.check(self._uri(key), iter((content,))):
                 pass
         return content
@@ -152,7 +148,7 @@ class S3Store:
             if answer is None:
                 raise InputError(f"{self._uri(key)}: does not exist")
             total, tag = int(answer["ContentLength"]), answer["ETag"]
-            checksum = _checksum(self.bucket, _headers(answer))
+            checksum = checksum_of(self.bucket, _headers(answer))
             if start < total:
                 # A range that is the whole object would be answered without its checksums.
                 part = {"Range": f"bytes={start}-"} if start else {"ChecksumMode": "ENABLED"}
@@ -160,7 +156,9 @@ class S3Store:
                     Bucket=self.bucket, Key=self._key(key), IfMatch=tag, **part
                 )
                 body = answer["Body"]
-                checksum = checksum or (None if start else _checksum(self.bucket, _headers(answer)))
+                checksum = checksum or (
+                    None if start else checksum_of(self.bucket, _headers(answer))
+                )
         if body is None:
             yield Stream(total, tag, iter(()), checksum)
             return
@@ -259,26 +257,6 @@ def _client(uri: str, attempts: int) -> Any:
 def _headers(answer: Any) -> Headers:
     headers: Headers = answer["ResponseMetadata"]["HTTPHeaders"]
     return headers
-
-
-def _checksum(bucket: str, headers: Headers) -> Checksum | None:
-    """The checksum of a whole object in the headers of an answer, if there is one.
-
-    An ETag is an MD5 where the object was sent in one part and is not encrypted with a key other
-    than the store's own; a composite one, of the checksums of parts, ends in `-` and their number.
-    In Amazon's directory buckets it is no checksum at all.
-    """
-    text = headers.get("x-amz-checksum-sha256", "")
-    if text and "-" not in text:
-        with contextlib.suppress(ValueError):
-            return Checksum("sha256", base64.b64decode(text, validate=True).hex())
-    tag = headers.get("etag", "").strip('"').lower()
-    encrypted = "x-amz-server-side-encryption-customer-algorithm" in headers or headers.get(
-        "x-amz-server-side-encryption", ""
-    ).startswith("aws:kms")
-    if encrypted or bucket.endswith("--x-s3") or not _MD5.fullmatch(tag):
-        return None
-    return Checksum("md5", tag)
 
 
 def _line(error: object) -> str:
