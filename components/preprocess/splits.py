@@ -54,7 +54,11 @@ def clips(
         raise InputError(f"data: {root} has {len(labels)} class{names}; 2 or more are needed")
     trained = {clip.label for clip in listed if clip.split == "train"}
     if missing := labels - trained:
-        raise InputError(f"data: {root} has no training clips of {', '.join(sorted(missing))}")
+        drawn_away = f": the random split (seed {seed}) draws all of them for validation and test"
+        raise InputError(
+            f"data: {root} has no training clips of {', '.join(sorted(missing))}"
+            f"{drawn_away if is_random(sources) else ''}"
+        )
     return listed
 
 

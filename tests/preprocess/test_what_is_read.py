@@ -321,3 +321,11 @@ def test_an_archive_of_archives(tmp_path: Path) -> None:
         InputError, match=r"outer\.zip.*holds archives \(train\.zip\): extract them"
     ):
         read(outer, tmp_path / "set")
+
+
+def test_a_small_class_that_a_random_split_takes_from_training(tmp_path: Path) -> None:
+    classes(tmp_path / "data", 20)
+    sound(tmp_path / "data" / "rare" / "a.wav")
+    with pytest.raises(InputError, match=r"no training clips of rare: the random split \(seed"):
+        for seed in range(20):
+            read(tmp_path / "data", tmp_path / "set", {**QUICK, "seed": seed, "test": 0.4})
