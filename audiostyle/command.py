@@ -1,5 +1,6 @@
 """What every command line and every kfp task runs inside: errors and exit codes."""
 
+import contextlib
 import io
 import json
 import os
@@ -49,6 +50,11 @@ class _Ending(click.Command):
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)
+        except OSError as error:
+            # What click prints itself, such as help, where a full disk takes it.
+            with contextlib.suppress(OSError):
+                say_error(prog_name or self.name, error)
+            sys.exit(1)
         except SystemExit:
             # What click prints itself, such as help, was not read.
             # By name: click means to take the class away.

@@ -187,3 +187,23 @@ def test_a_log_to_a_closed_pipe_ends_the_program() -> None:
     ended = subprocess.run([sys.executable, "-c", program], stderr=write, check=False, timeout=60)
     os.close(write)
     assert ended.returncode == 141
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("--help",), ("data", "list")])
+def test_a_full_disk_for_what_is_printed_is_an_error_in_one_line(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    root = Path(__file__).resolve().parent.parent
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            cwd=tmp_path,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "No space left" in done.stderr
