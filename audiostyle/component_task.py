@@ -8,8 +8,19 @@ cluster is sent names the component's module and function (pipeline/cluster/comp
 import argparse
 import importlib
 import json
+import math
 import os
 from collections.abc import Sequence
+from typing import Any
+
+
+def storable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of an artifact without what JSON has no number for, and without null."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -18,6 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ["_KFP_RUNTIME"] = "true"
     from kfp import dsl
     from kfp.dsl.executor import Executor
+
+    class Task(Executor):  # type: ignore[misc]
+        """kfp's executor, which leaves out metadata that its own launcher would fail of."""
+
+        def write_executor_output(self, *returned: Any, **named: Any) -> Any:
+            for artifact in self.output_artifacts.values():
+                artifact.metadata = storable(artifact.metadata)
+            return super().write_executor_output(*returned, **named)
 
     parser = argparse.ArgumentParser()
     parser.add_argument("module")
@@ -32,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # By this the lines of a shard are told from those of another (pipeline/cluster/logs.py).
         print(f"shard {values.get('shard', 0):g} of {values['shards']:g}", flush=True)
     component = getattr(importlib.import_module(told.module), told.function_to_execute)
-    Executor(
+    Task(
         executor_input=told_input,
         function_to_execute=getattr(component, "python_func", component),
     ).execute()

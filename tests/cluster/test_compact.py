@@ -72,3 +72,39 @@ def test_a_task_runs_as_it_is_sent(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(output.read_text())["parameterValues"]["Output"] == {"version": "3"}
+
+
+def test_metadata_that_the_launcher_would_fail_of_is_left_out(tmp_path: Path) -> None:
+    """NaN is no JSON, and a task must not fail of a figure after its work."""
+    (tmp_path / "figures.py").write_text(
+        "from kfp import dsl\n\n"
+        "@dsl.component(base_image='x', install_kfp_package=False)\n"
+        "def figures(metrics: dsl.Output[dsl.Metrics]) -> None:\n"
+        "    metrics.log_metric('good', 1.5)\n"
+        "    metrics.log_metric('none', float('nan'))\n"
+        "    metrics.log_metric('endless', float('inf'))\n"
+        "    metrics.metadata['null'] = None\n"
+    )
+    artifact = {"name": "1", "type": {"schemaTitle": "system.Metrics"}, "uri": str(tmp_path / "m")}
+    told = {
+        "inputs": {},
+        "outputs": {
+            "artifacts": {"metrics": {"artifacts": [artifact]}},
+            "outputFile": str(tmp_path / "outputs.json"),
+        },
+    }
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "audiostyle.component_task", "figures"),
+            *("--executor_input", json.dumps(told), "--function_to_execute", "figures"),
+        ],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (made,) = json.loads((tmp_path / "outputs.json").read_text())["artifacts"]["metrics"][
+        "artifacts"
+    ]
+    assert made["metadata"] == {"good": 1.5}
