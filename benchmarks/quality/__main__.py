@@ -17,7 +17,8 @@ Everything is measured on sound, after phase retrieval from the content's phase,
 Rows: copies of the content and of the style, the target itself, an equaliser, the methods, and two
 oracles that look at the target: the best constant equaliser, and the content under the target's
 40-band envelope in each frame. `ablation` stands for the default with the activations of the
-trained network, of an untrained one of the same shape, and of none. `--quick`: 4 pairs a kind, and
+trained network, of an untrained one of the same shape, and of none, and without each of its
+ways. `--quick`: 4 pairs a kind, and
 a tenth of the steps.
 """
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.attention import Attention
+from components.stylize.methods.blend import WAYS, Blend, Ways
 from components.stylize.methods.equaliser import equalise
 from components.stylize.methods.method import Contents
 from components.stylize.transfer import style_of, transfer, transfer_pair
@@ -18,35 +18,31 @@ from components.stylize.transfer import style_of, transfer, transfer_pair
 Row = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 BASELINES = ("content", "style", "target", "equaliser")
-METHODS = ("base", "shallow", "trained", "default")
+METHODS = ("base", "shallow", "trained", "notes", "default")
 ORACLES = ("oracle-equaliser", "oracle-envelope")
 # The default with the trained network's activations among its keys, an untrained one's, and none;
-# then without the times since onset and release, so that activations must tell what they told.
-ABLATION = tuple(
-    f"{recipe}:{keys}"
-    for recipe in ("default", "timeless")
-    for keys in ("trained", "untrained", "none")
-)
+# then without each of its ways.
+KEYED = tuple(f"keys:{keys}" for keys in ("trained", "untrained", "none"))
+ABLATION = (*KEYED, *(f"without:{way}" for way in WAYS))
 _BANDS = 40
 
 
-class NoKeys(Attention):
+class NoKeys(Blend):
     """The default without the network."""
 
     key_weights = (0.0, 0.0)
 
 
-class Timeless(Attention):
-    """Pitch and activations alone; these weigh as much as they then should."""
+class Without(Blend):
+    """The default without one of its ways; the others share its weight."""
 
-    key_weights = (8.0, 8.0)
-    time_widths = (1e6, 1e6)
+    way = 0
 
-
-class TimelessNoKeys(Timeless):
-    """Pitch alone."""
-
-    key_weights = (0.0, 0.0)
+    def trust(self, ways: Ways) -> Tensor:
+        """See Blend."""
+        weights = super().trust(ways)
+        weights[self.way] = 0
+        return weights / weights.sum(0).clamp_min(1e-9)
 
 
 def untrained(model: Classifier, seed: int = 0) -> Classifier:
@@ -71,11 +67,12 @@ def rows(names: list[str], model: Classifier, quick: bool) -> dict[str, Row]:
     }
     for method in METHODS:
         known[method] = partial(_stylised, model, _settings(method, quick))
-    fresh = untrained(model)
-    kinds = ((Attention, model), (Attention, fresh), (NoKeys, model))
-    timeless = ((Timeless, model), (Timeless, fresh), (TimelessNoKeys, model))
-    for name, (kind, keyed) in zip(ABLATION, (*kinds, *timeless), strict=True):
-        known[name] = partial(_attending, kind, keyed)
+    keyed = ((Blend, model), (Blend, untrained(model)), (NoKeys, model))
+    for name, (kind, network) in zip(KEYED, keyed, strict=True):
+        known[name] = partial(_attending, kind, network)
+    for number, way in enumerate(WAYS):
+        lacking = type(f"Without{number}", (Without,), {"way": number})
+        known[f"without:{way}"] = partial(_attending, lacking, model)
     chosen = [*BASELINES, *METHODS, *ORACLES] if names == ["all"] else names
     chosen = [x for name in chosen for x in (ABLATION if name == "ablation" else (name,))]
     if missing := set(chosen) - set(known):
@@ -102,7 +99,7 @@ def _stylised(
 
 
 def _attending(
-    kind: type[Attention], model: Classifier, content: Tensor, style: Tensor, _: Tensor | None
+    kind: type[Blend], model: Classifier, content: Tensor, style: Tensor, _: Tensor | None
 ) -> Tensor:
     settings = StylizeConfig()
     method = kind(settings, model)

@@ -192,9 +192,13 @@ class Blend(Attention):
             ]
         )
 
+    def trust(self, ways: Ways) -> Tensor:
+        """How far each way is trusted, [ways, bands, frames]; sums to one over ways."""
+        return mixing.mixer(self.device).weights(ways.features)
+
     def _blended(self, ways: Ways) -> Tensor:
         """Logarithm, [bins, frames]."""
-        weights = mixing.mixer(self.device).weights(ways.features)
+        weights = self.trust(ways)
         mixed = torch.zeros_like(ways.logs[0])
         for log, weight in zip(ways.logs, weights, strict=True):
             mixed += log * bands.curve(weight, self.spectrogram)

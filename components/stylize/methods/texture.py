@@ -17,8 +17,9 @@ _HEARD_DB = 30.0
 # Likeness of the fine structure over that time: of rain and fire at most the first, of chords and
 # melodies at least the second.
 _NOISE, _TONE = 0.30, 0.45
-# Deviation of how much all bands change, nepers a frame: beats have more than the second.
-_SMOOTH, _BEATS = 0.5, 0.62
+# Nepers by which all bands rise within two frames, in one frame of twenty: rain, sea and machines
+# stay below the first, beats are above the second.
+_SMOOTH, _BEATS = 0.8, 1.3
 _GRAIN = 12  # frames from stretch to stretch; each is twice as long, and faded
 _MOST_FRAMES = 860  # 20 s of a texture tell enough of it
 _AGAIN = 0.3  # what it costs to use the same stretch once more
@@ -40,9 +41,9 @@ def textureness(magnitude: Tensor, config: SpectrogramConfig) -> Tensor:
     both = loud[_APART:] & loud[:-_APART]
     alike = (fine[:, _APART:] * fine[:, :-_APART]).sum(0)[both]
     bands = envelope(magnitude, config)
-    change = (bands[:, 1:] - bands[:, :-1]).abs().mean(0)[loud[1:]]
+    rise = (bands[:, 2:] - bands[:, :-2]).clamp_min(0).mean(0).quantile(0.95)
     noise = ((_TONE - alike.mean()) / (_TONE - _NOISE)).clamp(0, 1)
-    even = ((_BEATS - change.std()) / (_BEATS - _SMOOTH)).clamp(0, 1)
+    even = ((_BEATS - rise) / (_BEATS - _SMOOTH)).clamp(0, 1)
     sure: Tensor = (noise * even).nan_to_num(0.0)
     return sure
 
