@@ -69,7 +69,9 @@ def data_set(
     if splits.is_random(listing.sources):
         splits.require_splits(clips, data, seed=seed, validation=validation, test=test)
     # A manifest that is named itself says what is to be read; its neighbors are none of it.
-    notes = (listing.definition.warning, _not_read(listing) if data.is_dir() else "")
+    notes = [listing.definition.warning]
+    if data.is_dir():
+        notes += [_not_read(listing), _other_manifest(listing)]
     name = listing.definition.name
     return DataSet(listing.root, name, clips, tuple(f"{name}: {note}" for note in notes if note))
 
@@ -122,6 +124,15 @@ def _why_no_folder(data: Path) -> str:
         f". It holds archives ({', '.join(archives[:_NAMED])}): extract them" if archives else ""
     )
     return f"has 0 class folders with recordings; {needs}{advice}"
+
+
+def _other_manifest(listing: Listing) -> str:
+    """A manifest beside class folders, whose splits nobody reads."""
+    if listing.definition is not folder.DEFINITION:
+        return ""
+    other = manifest.find(listing.base)
+    advice = "is not read, as its neighbors are class folders; give it itself to read it"
+    return f"{other.name} {advice}" if other else ""
 
 
 def _not_read(listing: Listing) -> str:

@@ -329,3 +329,12 @@ def test_a_small_class_that_a_random_split_takes_from_training(tmp_path: Path) -
     with pytest.raises(InputError, match=r"no training clips of rare: the random split \(seed"):
         for seed in range(20):
             read(tmp_path / "data", tmp_path / "set", {**QUICK, "seed": seed, "test": 0.4})
+
+
+def test_a_manifest_beside_class_folders_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    classes(tmp_path / "data")
+    (tmp_path / "data" / "manifest.csv").write_text("path,label\n")
+    read(tmp_path / "data", tmp_path / "set")
+    assert "folder: manifest.csv is not read, as its neighbors are class folders" in caplog.text
