@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from small import classifier, small, warm  # noqa: F401, fixtures
 from warm import QUICK, SETTINGS
 
-FORMATS = ("wav", "flac", "ogg", "mp3", "aiff")
+FORMATS = ("wav", "flac", "ogg", "mp3", "aiff", "caf", "w64", "au", "rf64")
 
 
 @pytest.fixture(scope="module")
