@@ -72,6 +72,7 @@ class _Seen:
     remarked: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)  # shards, as the bucket tells
     uris: set[str] = field(default_factory=set)  # of lines in the bucket
+    looked: float = 0.0  # into the bucket
 
 
 def changes(
@@ -113,8 +114,9 @@ def changes(
         if run.state == "CANCELING":
             canceled_runs.remember(run_id)
         yield from _news(run, seen)
-        still = time.monotonic() - seen.since > min(limit, _STILL)
+        still = time.monotonic() - max(seen.since, seen.looked) > min(limit, _STILL)
         if outputs and (still or run.state in DONE):
+            seen.looked = time.monotonic()
             yield from _shards(outputs, run, seen)
         if run.state in DONE:
             yield from _last(run, api.client, seen)
