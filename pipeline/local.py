@@ -85,6 +85,7 @@ def _outputs(workspace: Path) -> Iterator[Path]:
             # Not empty: another run uses it, or has.
             with contextlib.suppress(OSError):
                 _cache(workspace).rmdir()
+                _cache(workspace).parent.rmdir()
             with contextlib.suppress(OSError):
                 root.parent.rmdir()
                 if new:
@@ -117,7 +118,7 @@ def _environment(error_file: Path) -> Iterator[None]:
 def _cache(workspace: Path) -> Path:
     """Folder of kfp's cache, whose entries are absolute: another one once a workspace has moved."""
     place = hashlib.sha256(os.fsencode(workspace.resolve())).hexdigest()[:12]
-    return workspace / "pipeline" / f".kfp_cache-{place}"
+    return workspace / "pipeline" / ".kfp_cache" / place
 
 
 def _check_there(outputs: Mapping[str, Any]) -> None:
