@@ -194,6 +194,9 @@ def failure(run: Any, client: Client, outputs: Outputs) -> str:
             look = _look(run, client)
             return f"{drivers[0]}: Kubeflow could not prepare it (its driver failed); {look}"
         own = run.error.message if run.error and run.error.message else ""
+        if any(task.state in ("RUNNING", "PENDING") for task in tasks(run)):
+            # Over 1 MiB of a Workflow's status the details stay as they were.
+            return own or f"the server stopped to tell of its tasks; {_look(run, client)}"
         return own or f"no task of it failed; {_look(run, client)}"
     first = min(failed, key=lambda task: str(task.end))
     error = last_error(client, outputs, first)
