@@ -208,7 +208,8 @@ def failure(run: Any, client: Client, outputs: Outputs) -> str:
 
 def _look(run: Any, client: Client) -> str:
     name = workflow(run) or f"--selector pipeline/runid={run.run_id}"
-    return f"look at it: kubectl --namespace {client.pods} describe workflow {name}"
+    command = f"kubectl --namespace {client.pods} describe workflow {name}"
+    return f"look at it: {command}, or `audiostyle cluster check`"
 
 
 def artifacts(outputs: Outputs) -> list[str]:
