@@ -75,8 +75,7 @@ def line(report: dict[str, Any]) -> str:
         + (f" +- {report[f'{name}_std']:.3f}" if f"{name}_std" in report else "")
         for name in ("accuracy", "balanced_accuracy")
     ]
-    folds = f"{len(report['folds'])} fold{'s' if len(report['folds']) > 1 else ''}"
-    return f"{', '.join(parts)}, chance {report['chance']:.3f} ({folds})"
+    return f"{', '.join(parts)}, chance {report['chance']:.3f}"
 
 
 def _fold(
