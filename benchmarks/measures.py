@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from audiostyle.audio import Recording, Samples
 from audiostyle.errors import InputError
-from components.reconstruct.measures import RATE, gain, levelled
-from components.reconstruct.measures import lsd as frame_by_frame
+from components.reconstruct.measures.sounds import RATE, levelled
+from components.reconstruct.measures.target_distance import gain
+from components.reconstruct.measures.target_distance import lsd as frame_by_frame
 
 __all__ = ["RATE", "Measures", "gain", "lsd", "means", "measured", "pitch", "prepared", "timbre"]
 

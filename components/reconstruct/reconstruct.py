@@ -16,7 +16,7 @@ from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.formats import check_format
-from components.reconstruct.measures import listening, measures
+from components.reconstruct.measures.registry import measured
 from components.reconstruct.peaks import Peaks
 from components.reconstruct.phase.retrieval import stream
 from components.reconstruct.report.page import Item, Training, headline_metrics, write_report
@@ -66,10 +66,7 @@ def reconstruct(
             path = folder / f"{item.id}.{config.format}"
             _write_sound(inputs, item, config, path)
             sources = {role: inputs.audio_path(item, role) for role in item.sources}
-            figures = {}
-            if "target" in sources:
-                compared = (path, sources["content"], sources["target"])
-                figures = measures(*map(listening, compared))
+            figures = measured(path, sources)
             items.append(
                 Item(item.id, {**sources, "result": path}, figures, item.losses, item.settings)
             )

@@ -9,8 +9,11 @@ from conftest import RATE, tone
 
 from audiostyle import artifacts, audio, stylized_set
 from audiostyle.errors import ArtifactError, InputError
+from components.reconstruct import measures
 from components.reconstruct.config import ReconstructConfig
-from components.reconstruct.measures import log_mel_distance, measures
+from components.reconstruct.measures.registry import measured
+from components.reconstruct.measures.sounds import levelled
+from components.reconstruct.measures.target_distance import lsd
 from components.reconstruct.peaks import Peaks
 from components.reconstruct.reconstruct import PEAK, publish, reconstruct
 from components.stylize.config import StylizeConfig
@@ -47,7 +50,7 @@ def test_outputs_are_the_contents_in_every_outer_respect(
         assert np.abs(result.samples).max() <= 1
         rms = [np.sqrt(np.mean(np.square(x.samples))) for x in (result, before)]
         assert rms[0] == pytest.approx(rms[1], rel=0.02)
-        assert log_mel_distance(result, before) < 3  # dB: heard as the same
+        assert lsd(levelled(result), levelled(before)) < 3  # dB: heard as the same
 
 
 @pytest.mark.parametrize("form", ["wav", "flac"])
@@ -85,13 +88,37 @@ def test_page_and_figures(stylized: Path, classifier: Path, tmp_path: Path) -> N
     assert rows["mono"]["gain"] == pytest.approx(0, abs=0.15)
 
 
-def test_measures_of_copies(pairs: Path) -> None:
-    content, target = (audio.read(pairs.parent / f"{n}.wav") for n in "ac")
-    assert measures(content, content, target)["gain"] == pytest.approx(0)
-    assert measures(target, content, target)["gain"] == pytest.approx(1)
-    louder = audio.Recording(content.samples * 3, content.sample_rate)
-    assert log_mel_distance(louder, content) == pytest.approx(0, abs=1e-3)
-    assert measures(content, content, None) == {}
+def test_measures_of_copies(pairs: Path, tmp_path: Path) -> None:
+    content, target = (pairs.parent / f"{name}.wav" for name in "ac")
+    sources = {"content": content, "target": target}
+    assert measured(content, sources)["gain"] == pytest.approx(0)
+    assert measured(target, sources)["gain"] == pytest.approx(1)
+    samples, rate = soundfile.read(content)
+    soundfile.write(tmp_path / "louder.wav", samples * 3, rate, subtype="FLOAT")
+    louder = measured(tmp_path / "louder.wav", {"content": target, "target": content})
+    assert louder["log-mel distance of the result to the target (dB)"] == pytest.approx(0, abs=1e-3)
+    assert measured(content, {"content": content}) == {}
+
+
+MEASURE = '''
+"""A toy: how long the result is."""
+
+
+def measure(sounds):
+    return {"seconds": len(sounds.result) / 22050}
+'''
+
+
+def test_a_measure_is_one_file(
+    stylized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "toy_measure.py").write_text(MEASURE)
+    monkeypatch.setattr(measures, "__path__", [*measures.__path__, str(tmp_path / "more")])
+    reconstruct(stylized, tmp_path / "out", QUICK)
+    rows = {r["id"]: r for r in artifacts.read_table(tmp_path / "out" / "items.jsonl")}
+    assert rows["stereo"]["seconds"] == pytest.approx(1.234, abs=1e-3)
+    assert "seconds" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("pop", [0.0, 5.0])
