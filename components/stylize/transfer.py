@@ -159,7 +159,8 @@ def _transfer(
         problem = method.prepare(scaled, styles)
     result = problem.start
     done = Descended(result, [{} for _ in names], [None for _ in names])
-    if problem.terms is not None:
+    # Where nothing is optimised there is no loss to tell of.
+    if problem.terms is not None and (chosen.iterations or chosen.init != "method"):
         if chosen.init == "content":
             result = scaled.magnitude
         elif chosen.init == "noise":

@@ -106,7 +106,7 @@ class Blend(Attention):
         """Speech as the style's voice would say it, [bins, frames]."""
         higher = style["speech.pitch"] - median_pitch(magnitude, pitch, item)
         semitones = float(higher * style["speech.sure"] * self.strength)
-        said = spoken(magnitude, semitones, self.spectrogram)
+        said = spoken(magnitude, pitch.strength[item], semitones, self.spectrogram)
         own = bands.envelope(said, self.spectrogram, bands.SMOOTHING)
         gain = bands.mapped(own, style["bands.envelope"])
         said = said * bands.curve(_SPEECH_MAP * gain, self.spectrogram).exp()

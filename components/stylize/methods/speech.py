@@ -16,6 +16,10 @@ _MOST_SEMITONES = 14.0
 # Formants lie a sixth of an octave higher where the voice is an octave higher: vocal tracts of men,
 # women and children (Peterson and Barney 1952).
 _TRACT = 0.17
+_BREATH = 0.15  # strength of pitch of a frame that has none
+# Where a voice has clear partials, and where its hiss covers them: moving that costs words.
+_PARTIALS_HZ, _NOISE_HZ = 1500.0, 2250.0
+_TINY = 1e-6
 _LOUD, _MATCH = 0.1, 0.4  # of frames that tell the pitch: relative level, strength
 # What speech is told by, with weights of a logistic regression on speakers p225 and p226 of VCTK,
 # eight synthetic voices, and 150 recordings of everything else of the development side.
@@ -73,8 +77,14 @@ def median_pitch(magnitude: Tensor, pitch: Pitch, item: int) -> Tensor:
     return pitch.midi[item][sure if int(sure.sum()) >= 5 else loud].median()
 
 
-def spoken(magnitude: Tensor, semitones: float, config: SpectrogramConfig) -> Tensor:
-    """A voice moved in pitch, under its own formants. [bins, frames] in and out."""
+def spoken(
+    magnitude: Tensor, strength: Tensor, semitones: float, config: SpectrogramConfig
+) -> Tensor:
+    """A voice moved in pitch, under its own formants. [bins, frames] in and out.
+
+    strength: of each frame's pitch, [frames]. Consonants and what lies above the voice's partials
+    are noise, which has no pitch to move.
+    """
     semitones = max(-_MOST_SEMITONES, min(_MOST_SEMITONES, semitones))
     formants = curve(envelope(magnitude, config), config)
     fine = magnitude / formants.exp()
@@ -86,4 +96,9 @@ def spoken(magnitude: Tensor, semitones: float, config: SpectrogramConfig) -> Te
         raised[top:] = fine[top:]
         top = int(len(fine) * 2 ** (_TRACT * semitones / 12)) - 1
         tract[top:] = formants[top:]
-    return raised * tract.exp()
+    voiced = ((strength - _BREATH) / (_MATCH - _BREATH)).clamp(0, 1)
+    hertz = torch.arange(len(fine), device=fine.device) * config.sample_rate / config.n_fft
+    low = ((_NOISE_HZ - hertz) / (_NOISE_HZ - _PARTIALS_HZ)).clamp(0, 1)
+    share = low[:, None] * voiced
+    kept = torch.lerp(fine.clamp_min(_TINY).log(), raised.clamp_min(_TINY).log(), share)
+    return kept.exp() * tract.exp()
