@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiostyle import network
 from audiostyle.errors import InputError
-from audiostyle.network import Classifier
+from audiostyle.network import Classifier, NetworkConfig
 from audiostyle.spectrogram import SpectrogramConfig, filterbank, magnitude
 from benchmarks import measures
 from benchmarks.quality import kinds
@@ -218,3 +218,25 @@ def test_several_styles_count_by_their_weight(model: Classifier) -> None:
     for weights in ([1], [1, 0], [1, -1]):
         with pytest.raises(InputError, match="styles"):
             several([one, two], weights)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SpectrogramConfig(),
+        SpectrogramConfig(sample_rate=4000, n_fft=256, hop_length=64),
+        SpectrogramConfig(sample_rate=48000, n_fft=4096, hop_length=1024),
+        SpectrogramConfig(sample_rate=16000, n_fft=64, hop_length=32),
+    ],
+    ids=lambda config: str(config.n_fft),
+)
+def test_the_shortest_recordings_and_other_spectrograms(config: SpectrogramConfig) -> None:
+    random = torch.Generator().manual_seed(0)
+    network_config = NetworkConfig(bands=8, f_max=0.45 * config.sample_rate)
+    model = Classifier(network_config, config, ["a", "b"]).eval()
+    for frames in (1, 2, 9):
+        content = torch.rand(config.bins, frames, generator=random)
+        for length in (1, 30, 900):
+            style = torch.rand(config.bins, length, generator=random)
+            result = stylised(model, content, style, strength=0.7, transpose="auto")
+            assert result.shape == content.shape and bool(result.isfinite().all())
