@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = parser.parse_args(arguments)
     if not hasattr(dsl, "component"):
         dsl.component = lambda **_: lambda function: function
+    # So that no task is without a line.
+    print(f"audiostyle {version('audiostyle')}: {told.function_to_execute}", flush=True)
     told_input = json.loads(told.executor_input)
     values = told_input.get("inputs", {}).get("parameterValues", {})
     if values.get("shards", 1) > 1:
