@@ -36,7 +36,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     title = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
     case = re.search(r"\[(.+)\]$", item.name)
     name = f"{title.rstrip('.')}{f' ({case[1]})' if case else ''}"
-    if report.when == "call" or report.outcome != "passed":
+    if report.when == "setup" and report.outcome == "passed":
+        _RESULTS[name] = ("", report.duration)  # of what the test's fixtures had to run
+    elif report.when == "call" or report.outcome != "passed":
         before = _RESULTS.get(name, ("", 0.0))
         outcome = {"passed": "seen", "failed": "FAILED", "skipped": "not tried"}[report.outcome]
         _RESULTS[name] = (outcome, before[1] + report.duration)
