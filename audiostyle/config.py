@@ -91,8 +91,8 @@ class Config(BaseModel):
 def problems(error: ValidationError) -> list[str]:
     """What is wrong with values, each with the field, what is accepted, and what was there."""
     return [
-        f"{'.'.join(map(str, e['loc'])) or 'top level'}: {e['msg'].lower()}"
-        f" (got {e['input']!r:.80})"
+        f"{'.'.join(map(str, e['loc'])) or 'top level'}:"
+        f" {e['msg'].removeprefix('Value error, ').lower()} (got {e['input']!r:.80})"
         for e in error.errors(include_url=False)
     ]
 

@@ -28,8 +28,8 @@ from audiostyle.network import Classifier
 from audiostyle.spectrogram import magnitude
 from benchmarks import bundled
 from components.stylize.config import StylizeConfig
-from components.stylize.methods import make
-from components.stylize.methods.method import Contents
+from components.stylize.methods.parts.method import Contents
+from components.stylize.registry import make
 from components.stylize.transfer import style_of, transfer
 
 Spectra = list[tuple[Tensor, Tensor]]  # content and style, [bins, frames]

@@ -5,7 +5,7 @@
 Trained on pairs of the development side alone (further phrases, FluidR3 beside TimGM6mb, and
 recordings in their own style), each kind as often as the others; the first eight pairs of each
 kind are left out, and their mean gain is printed. `--write` replaces
-components/stylize/methods/mixing_weights.py.
+components/stylize/methods/parts/mixing_weights.py.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from benchmarks.pairs import TruePair, example_module
 from benchmarks.quality import kinds, playing
 from benchmarks.quality.synthetic import synthetic
 from components.stylize.config import StylizeConfig
-from components.stylize.methods import bands, mixing
-from components.stylize.methods.blend import WAYS, Blend, Ways
-from components.stylize.methods.method import LEVEL, Contents
-from components.stylize.methods.pitch import track
+from components.stylize.methods.default import WAYS, Blend, Ways
+from components.stylize.methods.parts import bands, mixing
+from components.stylize.methods.parts.method import LEVEL, Contents
+from components.stylize.methods.parts.pitch import track
 from components.stylize.transfer import style_of
 
 TARGET = Path(mixing.__file__).with_name("mixing_weights.py")

@@ -9,9 +9,9 @@ from torch import Tensor
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.blend import WAYS, Blend, Ways
-from components.stylize.methods.equaliser import equalise
-from components.stylize.methods.method import Contents
+from components.stylize.methods.default import WAYS, Blend, Ways
+from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.method import Contents
 from components.stylize.transfer import style_of, transfer, transfer_pair
 
 # content, style, target: [bins, frames], linear; output the same, of as many frames as content.

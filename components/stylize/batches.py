@@ -11,7 +11,7 @@ from torch import Tensor
 
 from components.stylize.checkpoint import Checkpoint, Key
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.method import Contents, Method, Style
+from components.stylize.methods.parts.method import Contents, Method, Style
 from components.stylize.spectra import Source, style_magnitude, windows_of
 from components.stylize.transfer import style_of, transfer
 from components.stylize.windows import Windows

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from audiostyle.config import NO_EFFECT, Config
+from components.stylize import methods
 
 Tap = Literal["conv1", "conv2", "conv3", "conv4"]
-MethodName = Literal["default", "notes", "trained", "shallow", "base"]
 Init = Literal["method", "content", "noise"]
 Optimizer = Literal["adam", "lbfgs"]
 
@@ -15,11 +15,12 @@ Optimizer = Literal["adam", "lbfgs"]
 class StylizeConfig(Config):
     """Settings of the stage. What is None is the method's own choice."""
 
-    method: MethodName = Field(
+    method: str = Field(
         "default",
         description="default; notes, its way for one voice; or the systems of the paper:"
         " trained (the classifier's activations), shallow (Ulyanov and Lebedev), base (untrained"
         " 1-D convolutions)",
+        json_schema_extra={"metavar": "|".join(methods.names())},
     )
     strength: float = Field(
         1.0, ge=0, le=1, description="from the content, 0, to the whole transfer, 1"
@@ -76,6 +77,13 @@ class StylizeConfig(Config):
         description="where to compute: auto, cpu, cuda or cuda:N",
         json_schema_extra=NO_EFFECT,
     )
+
+    @field_validator("method")
+    @classmethod
+    def _method_exists(cls, name: str) -> str:
+        if name not in methods.names():
+            raise ValueError(f"must be one of {', '.join(methods.names())}")
+        return name
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "StylizeConfig":

@@ -14,8 +14,8 @@ from audiostyle.artifacts import digest_of
 from audiostyle.spectrogram import SpectrogramConfig
 from components.stylize.batches import Styles
 from components.stylize.config import StylizeConfig
-from components.stylize.methods import make
-from components.stylize.methods.method import Method
+from components.stylize.methods.parts.method import Method
+from components.stylize.registry import make
 from components.stylize.spectra import Source, examine
 
 # Bytes of transforms that stay in memory: 250 clips of 3 s, mono.

@@ -11,10 +11,10 @@ from audiostyle.errors import InputError
 from audiostyle.network import Classifier
 from components.stylize.bursts import restrained
 from components.stylize.config import StylizeConfig
-from components.stylize.methods import make
-from components.stylize.methods.method import LEVEL, Contents, Defaults, Method, Style
-from components.stylize.methods.transposition import moved, register, semitones_to
+from components.stylize.methods.parts.method import LEVEL, Contents, Defaults, Method, Style
+from components.stylize.methods.parts.transposition import moved, register, semitones_to
 from components.stylize.optimise import Descended, Plan, descend
+from components.stylize.registry import make
 
 __all__ = [
     "StylizeConfig",

@@ -16,9 +16,9 @@ from benchmarks import measures
 from benchmarks.quality import kinds
 from benchmarks.quality.__main__ import sound_of, spectra_of
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.pitch import track
-from components.stylize.methods.speech import speechness
-from components.stylize.methods.texture import textureness
+from components.stylize.methods.parts.pitch import track
+from components.stylize.methods.parts.speech import speechness
+from components.stylize.methods.parts.texture import textureness
 from components.stylize.transfer import several, transfer_pair
 
 CONFIG = SpectrogramConfig()

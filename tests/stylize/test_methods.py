@@ -10,11 +10,12 @@ from conftest import noise, tone
 from audiostyle import network
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import magnitude
+from components.stylize import methods
 from components.stylize.config import StylizeConfig
-from components.stylize.methods import METHODS, make
-from components.stylize.methods.equaliser import equalise
-from components.stylize.methods.method import Contents, Method, Problem, gram
+from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.method import Contents, Method, Problem, gram
 from components.stylize.methods.shallow import Shallow
+from components.stylize.registry import make
 from components.stylize.transfer import Transferred, style_of, transfer, transfer_pair
 
 # Fewer filters and steps than the methods' own, so that a test takes a second.
@@ -63,7 +64,7 @@ def test_equaliser_moves_the_mean_spectrum_and_no_note(model: Classifier) -> Non
 
 
 @pytest.mark.parametrize("init", ["method", "content", "noise"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods.names())
 def test_losses_fall(model: Classifier, method: str, init: str) -> None:
     content = spectrum(model, tone(440, harmonics=8, seconds=1.5))
     style = spectrum(model, noise(seconds=1))
@@ -96,7 +97,7 @@ def test_content_as_its_own_style_stays(model: Classifier) -> None:
     assert (done.magnitude - content).norm() / content.norm() < 0.1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods.names())
 def test_loudness_changes_nothing_but_loudness(model: Classifier, method: str) -> None:
     content = spectrum(model, tone(440, harmonics=8, seconds=1))
     style = spectrum(model, noise(seconds=1))
@@ -123,7 +124,7 @@ def contents_of(model: Classifier) -> tuple[Contents, torch.Tensor]:
     return Contents(batch, batch.square().mean(2)), spectrum(model, noise(seconds=1))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods.names())
 def test_a_batch_is_its_items(model: Classifier, method: str) -> None:
     contents, style = contents_of(model)
     chosen = settings(method, iterations=3)

@@ -14,9 +14,9 @@ from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from benchmarks import measures, pairs
 from components.reconstruct.phase.retrieval import griffin_lim
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.equaliser import equalise
-from components.stylize.methods.onsets import find_notes
-from components.stylize.methods.pitch import track
+from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.onsets import find_notes
+from components.stylize.methods.parts.pitch import track
 from components.stylize.transfer import transfer_pair
 
 CONFIG = SpectrogramConfig()

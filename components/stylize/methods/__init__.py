@@ -1,23 +1,14 @@
-"""Methods of style transfer, one module each; `method.py` says what a method is."""
+"""Methods of style transfer, one module each, which has the name that a user gives.
 
-from audiostyle.network import Classifier
-from components.stylize.config import StylizeConfig
-from components.stylize.methods.attention import Attention
-from components.stylize.methods.base import Base
-from components.stylize.methods.blend import Blend
-from components.stylize.methods.method import Method
-from components.stylize.methods.shallow import Shallow
-from components.stylize.methods.trained import Trained
+A module with a `METHOD` in this package is all that a new one needs; `names` and
+`components.stylize.registry` find it there. What several methods share, and what a method is, lies
+in `parts`.
+"""
 
-METHODS: dict[str, type[Method]] = {
-    "default": Blend,
-    "notes": Attention,
-    "trained": Trained,
-    "shallow": Shallow,
-    "base": Base,
-}
+import pkgutil
 
 
-def make(config: StylizeConfig, model: Classifier) -> Method:
-    """The method that the settings name. model: in evaluation mode, where it is to compute."""
-    return METHODS[config.method](config, model)
+def names() -> tuple[str, ...]:
+    """The names of all methods, `default` first. Imports none of them, as they need torch."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    return tuple(sorted(modules, key=lambda name: (name != "default", name)))

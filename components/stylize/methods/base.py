@@ -2,8 +2,8 @@
 
 from audiostyle.network import Classifier
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.method import Defaults
-from components.stylize.methods.random_layers import RandomLayers
+from components.stylize.methods.parts.method import Defaults
+from components.stylize.methods.parts.random_layers import RandomLayers
 
 WIDTHS = (128, 256, 512)
 
@@ -15,3 +15,6 @@ class Base(RandomLayers):
 
     def __init__(self, config: StylizeConfig, model: Classifier) -> None:
         super().__init__(config, model, WIDTHS)
+
+
+METHOD = Base

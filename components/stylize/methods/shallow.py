@@ -7,8 +7,8 @@ from torch import Tensor
 
 from audiostyle.network import Classifier
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.method import Contents, Defaults, Problem, Style
-from components.stylize.methods.random_layers import RandomLayers
+from components.stylize.methods.parts.method import Contents, Defaults, Problem, Style
+from components.stylize.methods.parts.random_layers import RandomLayers
 
 
 class Shallow(RandomLayers):
@@ -47,3 +47,6 @@ class Shallow(RandomLayers):
             }
 
         return Problem(contents.magnitude, terms)
+
+
+METHOD = Shallow

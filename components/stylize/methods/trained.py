@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audiostyle.network import TAPS
-from components.stylize.methods.method import (
+from components.stylize.methods.parts.method import (
     Contents,
     Defaults,
     Method,
@@ -57,3 +57,6 @@ class Trained(Method):
             }
 
         return Problem(start, terms)
+
+
+METHOD = Trained

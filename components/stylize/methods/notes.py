@@ -20,10 +20,10 @@ from torch.nn import functional
 
 from audiostyle.network import TAPS
 from audiostyle.spectrogram import filterbank
-from components.stylize.methods.equaliser import equalise
-from components.stylize.methods.method import FLOOR, Contents, Defaults, Style
-from components.stylize.methods.onsets import LONG, Notes, find_notes
-from components.stylize.methods.pitch import Pitch, track
+from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.method import FLOOR, Contents, Defaults, Style
+from components.stylize.methods.parts.onsets import LONG, Notes, find_notes
+from components.stylize.methods.parts.pitch import Pitch, track
 from components.stylize.methods.trained import Trained
 
 # All found on the development pairs of benchmarks/quality.py, flat around these values.
@@ -280,3 +280,6 @@ def _moved(near: Tensor, apart: Tensor, frames: Tensor) -> Tensor:
         value = flat[at] * (1 - between) + flat[at + 1] * between
         parts.append((weight[part, :, None] * value).sum(1))
     return torch.cat(parts).T
+
+
+METHOD = Attention

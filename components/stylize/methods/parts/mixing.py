@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.stylize.methods import mixing_weights
+from components.stylize.methods.parts import mixing_weights
 
 # Weights change no faster than over so many frames and bands.
 _FRAMES, _BANDS = 5, 3

@@ -12,7 +12,15 @@ from torch.nn import functional
 
 from audiostyle.network import Classifier
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.method import LEVEL, Contents, Method, Problem, Style, gram, share
+from components.stylize.methods.parts.method import (
+    LEVEL,
+    Contents,
+    Method,
+    Problem,
+    Style,
+    gram,
+    share,
+)
 
 KERNEL = 11  # frames
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
-from components.stylize.methods.bands import depth_of
-from components.stylize.methods.onsets import Notes
+from components.stylize.methods.parts.bands import depth_of
+from components.stylize.methods.parts.onsets import Notes
 
 _BANDS, _DEPTH_DB = 20, 60.0
 _FRAMES = 5  # of an onset that are compared

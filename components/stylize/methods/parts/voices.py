@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from audiostyle.spectrogram import SpectrogramConfig
-from components.stylize.methods.bands import curve, envelope
-from components.stylize.methods.transposition import moved
+from components.stylize.methods.parts.bands import curve, envelope
+from components.stylize.methods.parts.transposition import moved
 
 _SMOOTHING = 3.0  # of the envelope that whitens, in bands
 _FRAMES = 40  # of a style; more find nothing better

@@ -1,9 +1,10 @@
 """The default: several ways from content to style, each trusted as far as it has proved itself.
 
-One voice is answered note by note (`attention.py`), several at once by a decomposition
-(`voices.py`), anything by what its bands do (`bands.py`) or by an equaliser; speech keeps its
-words (`speech.py`). What a passage is decides softly, band by band and frame by frame
-(`mixing.py`): the ways' logarithms are averaged, and where none is sure the content stays.
+One voice is answered note by note (`notes.py`), several at once by a decomposition
+(`parts/voices.py`), anything by what its bands do (`parts/bands.py`) or by an equaliser; speech
+keeps its words (`parts/speech.py`). What a passage is decides softly, band by band and frame by
+frame (`parts/mixing.py`): the ways' logarithms are averaged, and where none is sure the content
+stays.
 
 Nothing is optimised unless `iterations` is given.
 """
@@ -14,15 +15,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.stylize.methods import bands, beats, mixing, voices
-from components.stylize.methods.attention import Attention, times_of, voice_of
-from components.stylize.methods.bands import Levels
-from components.stylize.methods.equaliser import equalise
-from components.stylize.methods.method import Contents, Style
-from components.stylize.methods.onsets import Notes, find_notes
-from components.stylize.methods.pitch import Pitch, track
-from components.stylize.methods.speech import median_pitch, speechness, spoken
-from components.stylize.methods.texture import texture_of, textured, textureness
+from components.stylize.methods.notes import Attention, times_of, voice_of
+from components.stylize.methods.parts import bands, beats, mixing, voices
+from components.stylize.methods.parts.bands import Levels
+from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.method import Contents, Style
+from components.stylize.methods.parts.onsets import Notes, find_notes
+from components.stylize.methods.parts.pitch import Pitch, track
+from components.stylize.methods.parts.speech import median_pitch, speechness, spoken
+from components.stylize.methods.parts.texture import texture_of, textured, textureness
 
 WAYS = ("content", "equaliser", "map", "recall", "envelope", "notes", "voices", "beats")
 
@@ -203,3 +204,6 @@ class Blend(Attention):
         for log, weight in zip(ways.logs, weights, strict=True):
             mixed += log * bands.curve(weight, self.spectrogram)
         return ((mixed.exp() - ways.depth).clamp_min(0) * ways.gate + ways.depth).log()
+
+
+METHOD = Blend

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
-from components.stylize.methods.pitch import Pitch
+from components.stylize.methods.parts.pitch import Pitch
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audiostyle.spectrogram import SpectrogramConfig
-from components.stylize.methods.bands import depth_of, envelope
+from components.stylize.methods.parts.bands import depth_of, envelope
 
 _APART = 4  # frames of 2048 samples 512 apart, after which noise is new
 _HEARD_DB = 30.0

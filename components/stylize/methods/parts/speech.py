@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from audiostyle.spectrogram import SpectrogramConfig
-from components.stylize.methods.bands import curve, envelope
-from components.stylize.methods.pitch import Pitch
-from components.stylize.methods.transposition import moved
+from components.stylize.methods.parts.bands import curve, envelope
+from components.stylize.methods.parts.pitch import Pitch
+from components.stylize.methods.parts.transposition import moved
 
 _MOST_SEMITONES = 14.0
 # Formants lie a sixth of an octave higher where the voice is an octave higher: vocal tracts of men,
