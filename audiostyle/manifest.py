@@ -56,7 +56,7 @@ class Columns:
 
 def one_of(names: Collection[str]) -> Callable[[str], str]:
     """For `Columns.problem`: the names that are known."""
-    return lambda name: "" if name in names else f"is none of {', '.join(names)}"
+    return lambda name: "" if name in names else f"must be one of {', '.join(names)}"
 
 
 def is_manifest(place: Path | str) -> bool:

@@ -1,4 +1,4 @@
-"""The spectrogram set: labelled magnitude spectrograms, written by preprocess, read by train.
+"""The spectrogram set: labeled magnitude spectrograms, written by preprocess, read by train.
 
 `clips.jsonl` has a row a clip, in order; `magnitudes-NNNNN.safetensors` hold the clips, some
 hundreds in each, as one tensor `magnitude` [n, bins, frames] float32; `failures.jsonl` names the
@@ -26,7 +26,7 @@ SHARD = 70 << 20
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled recording of a data set, or a window of one.
+    """One labeled recording of a data set, or a window of one.
 
     path: relative to the data set's root. group: clips of one group stay in one split. fold: as
     published, for cross-validation. source_id: the recording that it was cut from. start: of the

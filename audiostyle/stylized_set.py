@@ -1,4 +1,4 @@
-"""The stylised set: spectrograms to reconstruct, written by stylize, read by reconstruct.
+"""The stylized set: spectrograms to reconstruct, written by stylize, read by reconstruct.
 
 `items.jsonl` has a row an item. `items/ID-NNNNN.safetensors`, in order, hold `magnitude` and
 `phase` [channels, bins, frames] float32 (phase in radians: the content's, a hint), so that an item
@@ -30,7 +30,7 @@ SHARD_FRAMES = 1024
 
 @dataclass(frozen=True)
 class Item:
-    """One stylised recording. sample_rate (Hz), samples, channels and rms are the content's.
+    """One stylized recording. sample_rate (Hz), samples, channels and rms are the content's.
 
     sources: role to the name that the recording had; audio: role to its path in the set.
     losses: term to its values, step by step. error: what stopped the item early, or "".
@@ -93,7 +93,7 @@ def save_items(folder: Path, items: list[Item]) -> None:
 
 @dataclass(frozen=True)
 class StylizedSet:
-    """A stylised set that was opened. Spectrograms are read when asked for."""
+    """A stylized set that was opened. Spectrograms are read when asked for."""
 
     artifact: artifacts.Artifact
     spectrogram: SpectrogramConfig
@@ -137,7 +137,7 @@ class StylizedSet:
 
 
 def read(folder: Path | str) -> StylizedSet:
-    """Open a stylised set. Raises ArtifactError where it is none, or damaged."""
+    """Open a stylized set. Raises ArtifactError where it is none, or damaged."""
     artifact = artifacts.opening(folder, artifacts.STYLIZED_SET)
     path = artifact.path("items.jsonl")
     items = artifacts.read_rows(path, Item)

@@ -78,7 +78,7 @@ def sounds() -> Sounds:
 
 
 def run(model: Classifier, pair: str, heard: dict[str, Samples], config: StylizeConfig) -> Run:
-    """Stylise, find a phase, measure."""
+    """Stylize, find a phase, measure."""
     spectrogram = model.spectrogram
     content, style = (
         magnitude(torch.from_numpy(heard[role]), spectrogram) for role in ("content", "style")
@@ -235,7 +235,7 @@ def page(
         "",
         "gain: 0 for a copy of the content, 1 for the truth. timbre: cosine distance of the mean"
         " MFCCs to the style clip's. pitch: chroma similarity to the content's. seconds: of the"
-        " stylisation, on the machine of that run.",
+        " stylization, on the machine of that run.",
         "",
     ]
     for start in STARTS:

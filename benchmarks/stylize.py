@@ -49,7 +49,7 @@ def spectra(model: Classifier) -> Spectra:
     return found
 
 
-def stylise(model: Classifier, pairs: Spectra, config: StylizeConfig) -> None:
+def stylize(model: Classifier, pairs: Spectra, config: StylizeConfig) -> None:
     """One batch, style statistics included."""
     method = make(config, model)
     contents = torch.stack([content for content, _ in pairs])
@@ -119,12 +119,12 @@ def beside_shallow(model: Classifier, pairs: Spectra, *, quick: bool) -> dict[st
     # No early end: so many steps are what is compared.
     steps = 20 if quick else 100
     shallow = StylizeConfig(method="shallow", filters=4096, iterations=steps, tolerance=0)
-    stylise(model, pairs[:1], default)  # whatever is done only once
+    stylize(model, pairs[:1], default)  # whatever is done only once
     few = pairs[:1] if quick else pairs[:3]
     times: dict[str, list[float]] = {"default": [], "shallow": []}
     for pair in few:
-        times["default"].append(seconds(device, partial(stylise, model, [pair], default), 3))
-        once = seconds(device, partial(stylise, model, [pair], shallow))
+        times["default"].append(seconds(device, partial(stylize, model, [pair], default), 3))
+        once = seconds(device, partial(stylize, model, [pair], shallow))
         times["shallow"].append(once * 100 / steps)
     mean = {name: sum(values) / len(values) for name, values in times.items()}
     print(f"\nseconds a pair of 3 s, one at a time, mean of {len(few)} pairs")
@@ -150,7 +150,7 @@ def by_batch(model: Classifier, pairs: Spectra, *, quick: bool) -> dict[str, Any
     while batch <= most:
         many = (pairs * (batch // len(pairs) + 1))[:batch]
         try:
-            rates[batch] = batch / seconds(device, partial(stylise, model, many, config), 2)
+            rates[batch] = batch / seconds(device, partial(stylize, model, many, config), 2)
         except torch.cuda.OutOfMemoryError:
             print(f"  {batch:4d}  does not fit")
             break
@@ -160,9 +160,9 @@ def by_batch(model: Classifier, pairs: Spectra, *, quick: bool) -> dict[str, Any
     many = (pairs * (best // len(pairs) + 1))[:best]
     counter = FlopCounterMode(display=False)
     with counter:
-        stylise(model, many, config)
+        stylize(model, many, config)
     with _Traffic() as traffic:
-        stylise(model, many, config)
+        stylize(model, many, config)
     took = best / rates[best]
     flops, bandwidth = ceilings(device)
     shares = {

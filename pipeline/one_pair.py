@@ -116,8 +116,8 @@ def _unfinished(request: Request, workspace: Path) -> Iterator[Path]:
         if folder.is_dir():
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             log.warning(
-                "%s: holds what is finished (%.0f MB): the same command goes on from it; delete it"
-                " if you do not want that",
+                "%s: holds finished work (%.0f MB): give the same command again to resume, or"
+                " delete it",
                 *(folder, size / 1e6),
             )
 

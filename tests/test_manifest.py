@@ -90,7 +90,7 @@ def test_a_byte_order_mark_is_no_text(name: str, tmp_path: Path) -> None:
         ("m.csv", "", "line 1: has no column id"),
         ("m.csv", "id;label\na;x\n", "with commas between them, are needed .got 'id;label'"),
         ("m.csv", "\nlabel\nx\n", "line 2: has no column id"),
-        ("m.csv", "id,lable\na,x\n", "line 1: lable: is none of id, label, rate"),
+        ("m.csv", "id,lable\na,x\n", "line 1: lable: must be one of id, label, rate"),
         ("m.csv", "id,label,id\na,x,b\n", "names a column twice"),
         ("m.csv", 'id\n"a', "is not CSV"),
         ("m.csv", b"id\n\xff\n", "is not text in UTF-8"),
@@ -119,7 +119,7 @@ def test_manifests_of_no_use(name: str, content: str | bytes, words: str, tmp_pa
         ("m.yaml", "- text", "must be names with values, not text"),
         ("m.yaml", "- {id: a, [1]: b}", "a column whose name is not text"),
         ("m.yaml", "- {id: a, rate: !!bool x}", "rate: is not YAML"),
-        ("m.yaml", "- {id: a, colour: red}", "colour: is none of id"),
+        ("m.yaml", "- {id: a, colour: red}", "colour: must be one of id"),
     ],
 )
 def test_rows_of_no_use(name: str, row: str, words: str, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Stage 1: a labelled data set becomes a spectrogram set."""
+"""Stage 1: a labeled data set becomes a spectrogram set."""

@@ -24,7 +24,7 @@ from components.preprocess.preprocess import preprocess
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Spectrogram set.")
 @config_options(PreprocessConfig)
 def main(data: str, mirror: str, out: Path, **options: Any) -> None:
-    """Turn a labelled data set into a spectrogram set."""
+    """Turn a labeled data set into a spectrogram set."""
     log_to_stderr()
     config = config_from(PreprocessConfig, options)
     with tempfile.TemporaryDirectory(prefix="audiostyle-") as home:

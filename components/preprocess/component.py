@@ -12,7 +12,7 @@ def preprocess(
     mirror: str = "",
     cache: str = "",
 ) -> None:
-    """Turn a labelled data set into a spectrogram set.
+    """Turn a labeled data set into a spectrogram set.
 
     Args:
         spectrograms: The spectrogram set.

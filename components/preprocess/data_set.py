@@ -81,7 +81,7 @@ def sources_of(data: Path, layout: str = AUTO) -> Listing:
     known = definitions()
     if layout not in (AUTO, *(definition.name for definition in known)):
         names = ", ".join(definition.name for definition in known)
-        raise InputError(f"layout: {layout!r} is none of {AUTO}, {names}")
+        raise InputError(f"layout: {layout!r} must be one of {AUTO}, {names}")
     if data.is_file() and is_manifest(data):
         root, definition, base = data.parent, manifest.DEFINITION, data
     elif not data.is_dir():

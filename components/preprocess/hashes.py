@@ -42,5 +42,5 @@ def parse(text: str) -> Hash:
         name = next((n for n, count in _DIGITS.items() if count == len(digits)), "")
     if _DIGITS.get(name) != len(digits) or not re.fullmatch("[0-9a-f]+", digits):
         forms = ", ".join(f"{n}: and {count} hexadecimal digits" for n, count in _DIGITS.items())
-        raise InputError(f"hash: {text!r:.200} is none of {forms}")
+        raise InputError(f"hash: {text!r:.200} must be one of {forms}")
     return Hash(name, digits)

@@ -1,1 +1,1 @@
-"""Stage 4: stylised spectrograms become audio, and a report page."""
+"""Stage 4: stylized spectrograms become audio, and a report page."""

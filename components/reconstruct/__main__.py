@@ -13,12 +13,12 @@ from components.reconstruct.reconstruct import reconstruct
 
 
 @click.command(cls=Command)
-@click.option("--stylized", required=True, type=click.Path(path_type=Path), help="Stylised set.")
+@click.option("--stylized", required=True, type=click.Path(path_type=Path), help="Stylized set.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Audio set.")
 @click.option("--classifier", type=click.Path(path_type=Path), help="To report its training.")
 @config_options(ReconstructConfig)
 def main(stylized: Path, out: Path, classifier: Path | None, **options: Any) -> None:
-    """Turn stylised spectrograms into recordings and a report page."""
+    """Turn stylized spectrograms into recordings and a report page."""
     log_to_stderr()
     reconstruct(stylized, out, config_from(ReconstructConfig, options), classifier)
 

@@ -13,10 +13,10 @@ def reconstruct(
     config: dict = {},  # noqa: B006, kfp reads the default from the signature
     registration: dict = {},  # noqa: B006
 ) -> None:
-    """Turn stylised spectrograms into recordings and a report page.
+    """Turn stylized spectrograms into recordings and a report page.
 
     Args:
-        stylized: The stylised set.
+        stylized: The stylized set.
         classifier: The classifier, whose training the page shows.
         audio: The audio set: recordings and report.html.
         report: The report as one page, for the cluster's UI.

@@ -1,1 +1,1 @@
-"""Stage 3: content and style recordings become stylised spectrograms."""
+"""Stage 3: content and style recordings become stylized spectrograms."""

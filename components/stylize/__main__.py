@@ -22,7 +22,7 @@ from components.stylize.stylize import stylize
     help="id, content, style[, target] in CSV, JSON lines or YAML; a file or s3://.",
 )
 @click.option("--classifier", required=True, type=click.Path(path_type=Path), help="Classifier.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Stylised set.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Stylized set.")
 @click.option("--model-name", default="", help="What to call the classifier, e.g. its version.")
 @click.option(
     "--work",
@@ -33,7 +33,7 @@ from components.stylize.stylize import stylize
 def main(
     pairs: str, classifier: Path, out: Path, model_name: str, work: Path | None, **options: Any
 ) -> None:
-    """Stylise pairs of recordings: the content of one, the style of the other."""
+    """Stylize pairs of recordings: the content of one, the style of the other."""
     log_to_stderr()
     config = config_from(StylizeConfig, options)
     errors = stylize(read_pairs(pairs), classifier, out, config, model_name, work)

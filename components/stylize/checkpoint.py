@@ -1,4 +1,4 @@
-"""What a stage that was stopped has finished: batches of stylised windows, to go on from.
+"""What a stage that was stopped has finished: batches of stylized windows, to go on from.
 
 A safetensors file a batch, written under a temporary name and renamed. Nothing depends on when it
 was written: the same batch of the same inputs has the same result.
@@ -90,7 +90,7 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _magnitude(self, key: Key) -> Tensor:
-        """A stylised window, [bins, frames]."""
+        """A stylized window, [bins, frames]."""
         with safetensors.safe_open(self._path(self._batch[key]), "pt") as file:
             tensor: Tensor = file.get_tensor(_name(key))
         return tensor

@@ -15,11 +15,11 @@ def stylize(
     shards: int = 1,
     work: str = "",
 ) -> None:
-    """Stylise pairs of recordings: the content of one, the style of the other.
+    """Stylize pairs of recordings: the content of one, the style of the other.
 
     Args:
         classifier: The classifier whose activations are matched.
-        stylized: The stylised set.
+        stylized: The stylized set.
         pairs: CSV with the columns id, content, style and optionally target; a file or s3://.
         config: Settings of the stage; the defaults are used for what is not there.
         model_name: What to call the classifier, e.g. its registry URI; its own name otherwise.

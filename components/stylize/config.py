@@ -26,7 +26,9 @@ class StylizeConfig(Config):
         1.0, ge=0, le=1, description="from the content, 0, to the whole transfer, 1"
     )
     transpose: Annotated[int, Field(ge=-36, le=36)] | Literal["auto"] = Field(
-        0, description="semitones to move the content by; auto: by octaves, to where the style is"
+        0,
+        description="semitones to move the content by; auto: by octaves, to where the style is",
+        json_schema_extra={"metavar": "auto|INT"},
     )
     init: Init | None = Field(
         None, description="what to start from: the method's own start, the content, or noise"

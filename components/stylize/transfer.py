@@ -1,4 +1,4 @@
-"""From the spectrograms of contents and the statistics of styles to stylised spectrograms."""
+"""From the spectrograms of contents and the statistics of styles to stylized spectrograms."""
 
 import logging
 from collections.abc import Sequence

@@ -19,12 +19,12 @@ from components.train.train import train
 @click.option(
     "--checkpoints",
     type=click.Path(path_type=Path),
-    help="Folder for what a stopped training goes on from. [default: beside OUT]",
+    help="Folder for checkpoints. [default: beside OUT]",
 )
 @click.option(
     "--folds",
     type=click.Choice([ALL]),
-    help="One training a fold, tested on that fold; OUT gets a classifier each and folds.json.",
+    help="One training for each fold, tested on it; OUT gets the classifiers and folds.json.",
 )
 @click.option("--fold", metavar="NAME", help="The same for one fold.")
 @config_options(TrainConfig)

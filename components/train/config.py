@@ -16,7 +16,7 @@ class AugmentationConfig(Config):
     )
     filter_db: float = Field(8.0, ge=0, description="dB, deviation of a random smooth equaliser")
     room: float = Field(0.5, ge=0, le=1, description="share of clips that get a reverberant tail")
-    noise: float = Field(0.5, ge=0, le=1, description="share of clips that get coloured noise")
+    noise: float = Field(0.5, ge=0, le=1, description="share of clips that get colored noise")
     tuning: float = Field(1.5, ge=0, description="bands, largest shift along the band axis")
     masks: int = Field(1, ge=0, description="time and band masks each (SpecAugment, Park 2019)")
     mixup: float = Field(

@@ -32,7 +32,7 @@ def of_fold(clips: SpectrogramSet, fold: str, seed: int = 0) -> SpectrogramSet:
     """
     known = folds(clips)
     if fold not in known:
-        raise InputError(f"fold: {fold!r} is none of {', '.join(known)}")
+        raise InputError(f"fold: {fold!r} must be one of {', '.join(known)}")
     home: dict[str, str] = {}
     for clip in clips.clips:
         if home.setdefault(clip.group, clip.fold) != clip.fold:

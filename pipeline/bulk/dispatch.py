@@ -230,8 +230,8 @@ class _Dispatcher:
         waited = time.monotonic() - since
         if waited > self.config.patience:
             raise AudiostyleError(
-                f"{reason}; waited {waited:.0f} s for it. What is finished stays: the same"
-                " command goes on"
+                f"{reason}; waited {waited:.0f} s for it. What is finished stays: give"
+                " the same command again to resume"
             )
         log.warning("%s; waiting for it", reason)
         self._fault = since, pauses

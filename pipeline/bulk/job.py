@@ -143,7 +143,9 @@ def work(job: Job, find: Finder, workspace: Path, wait: float = 0.0) -> Summary:
             lock.confirm()
             patiently(lambda: ledger.compact(scratch / "results"), job.config.patience, "stylize")
             if stopped:
-                raise AudiostyleError(f"stopped at {stopped}; the same command goes on")
+                raise AudiostyleError(
+                    f"stopped at {stopped}; give the same command again to resume"
+                )
             page = None
             if ledger.whole and (joins or counts.done or counts.set_aside):
                 page = _page(job, items, ledger, model, lock, scratch)
@@ -167,7 +169,7 @@ def join(job: Job, find: Finder, workspace: Path, wait: float = 0.0) -> Summary:
         if missing:
             raise AudiostyleError(
                 f"{job.out}: {len(missing)} of {items.count} items have no result yet, {missing[0]}"
-                " the first; the same job goes on"
+                " the first; give the same command again to resume"
             )
         return Summary(items.count, planned.done, counts, ledger.address, page)
 

@@ -52,7 +52,7 @@ def run(
     workspace: Path,
     tracking_uri: str | None,
 ) -> None:
-    """Run the whole pipeline here: train, register, stylise, reconstruct, report."""
+    """Run the whole pipeline here: train, register, stylize, reconstruct, report."""
     if network and runner != "docker":
         raise click.UsageError("--network is for --runner docker")
     address = registry_uri(workspace, tracking_uri)

@@ -23,7 +23,17 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
 @click.argument("style", required=False)
 @click.option("-o", "--output", metavar="FILE", help="Result, .wav or .flac; a file or s3://.")
 @bulk_options
-@setting_options(StylizeConfig, "method", "init", "style_weight", "iterations", "optimizer", "seed")
+@setting_options(
+    StylizeConfig,
+    "method",
+    "strength",
+    "transpose",
+    "init",
+    "style_weight",
+    "iterations",
+    "optimizer",
+    "seed",
+)
 @click.option(
     "--model", default="champion", show_default=True, help="Version, alias, URI or folder."
 )
@@ -44,12 +54,12 @@ def stylize(
 
     Recordings are files or s3:// addresses.
 
-    A file at -o is replaced, and in --out those that have the name of an output: ID.wav (or
-    ID.flac), results.jsonl, report.html and the report's other files. A recording that goes in is
-    never replaced: where an output would have its place, nothing is done (exit code 2).
+    A file at -o is replaced. So are files in --out with the name of an output: ID.wav (or ID.flac),
+    results.jsonl, report.html and the other files of the report. An input recording is never
+    replaced: if an output would take its place, the command refuses to start (exit code 2).
 
-    The same command goes on where an interrupted one was. Exits with 1 where items of a manifest
-    were set aside.
+    Give the same command again to resume an interrupted one. The exit code is 1 if items of a
+    manifest were set aside.
     """
     request = BulkRequest.take(given)
 

@@ -19,14 +19,16 @@ from pipeline.commands.verdict import status_of, verdict_line
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @click.option("--from", "mirror", default="", metavar="URI", help="Where to fetch DATA from.")
 @click.option(
-    "--if-changed", is_flag=True, help="Only if data, settings or release are not the champion's."
+    "--if-changed",
+    is_flag=True,
+    help="Train only if data, settings or release differ from the champion's.",
 )
 @click.option(
     "--folds",
     type=click.Choice(["all"]),
-    help="Measure instead: a training a fold, tested on that fold; mean and deviation.",
+    help="Cross-validate: one training for each fold; prints mean and deviation.",
 )
-@click.option("--fold", metavar="NAME", help="Measure on one fold.")
+@click.option("--fold", metavar="NAME", help="Train on all folds but one, and test on that one.")
 @JSON
 @CACHE
 @WORKSPACE

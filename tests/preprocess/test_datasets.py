@@ -294,11 +294,11 @@ def test_manifests(
     "text, words",
     [
         ("path,lable\na.wav,x\n", "has no column label"),
-        ("path,label,slpit\na.wav,x,test\n", "line 1: slpit: is none of"),
+        ("path,label,slpit\na.wav,x,test\n", "line 1: slpit: must be one of"),
         ("path,label\n../a.wav,x\n", r"line 2: path: \.\./a.wav leaves"),
         ("path,label\na.wav,\n", "line 2: label: is missing"),
         ("path,label\na.wav\n", "line 2: label: is missing"),
-        ("path,label,split\na.wav,x,dev\n", "line 2: split: 'dev' is none of"),
+        ("path,label,split\na.wav,x,dev\n", "line 2: split: 'dev' must be one of"),
         ("path,label,fold,group\na,x,1,g\nb,x,2,g\n", "group 'g' is in two folds, '1' and '2'"),
         ("path,label,fold\na,x,1\nb,y,2\n", "has 2 folds; 3 or more"),
         ("path,label,split\na,x,train\nb,y,\n", "b has no split, though others"),
@@ -315,7 +315,7 @@ def test_manifests_that_cannot_be_used(text: str, words: str, tmp_path: Path) ->
 def test_a_layout_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not look like irmas: missing folders of its codes"):
         look(tmp_path, "irmas")
-    with pytest.raises(InputError, match="'imras' is none of auto, urbansound8k"):
+    with pytest.raises(InputError, match="'imras' must be one of auto, urbansound8k"):
         look(tmp_path, "imras")
 
 

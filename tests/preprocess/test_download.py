@@ -501,7 +501,7 @@ def test_forms_of_hashes(form: str, server: Server, tmp_path: Path) -> None:
     "text", ["sha999:abc", "abc", "md5:", "md5:" + "g" * 32, "md5:" + "0" * 31]
 )
 def test_what_is_no_hash(text: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"hash: .* is none of md5: and 32 hexadecimal digits"):
+    with pytest.raises(InputError, match=r"hash: .* must be one of md5: and 32 hexadecimal digits"):
         located("https://localhost/a.zip", tmp_path / "home", hash=text)
     assert names(tmp_path) == []
 

@@ -192,4 +192,4 @@ def test_what_is_unfinished_is_named(here: Path, classifier: Path) -> None:
     _, text = process.communicate(timeout=60)
     assert process.returncode == 143
     (folder,) = (here / "outputs" / "unfinished").iterdir()
-    assert f"{folder.relative_to(here)}: holds what is finished" in text
+    assert f"{folder.relative_to(here)}: holds finished work" in text

@@ -48,7 +48,7 @@ def test_manifest_names_every_bad_row(tmp_path: Path) -> None:
     [
         (b"", "has no column id, content, style"),
         (b"id,content\nx,a.wav\n", "has no column style"),
-        (b"id,content,style,colour\n", "colour: is none of id"),
+        (b"id,content,style,colour\n", "colour: must be one of id"),
         (b"id,content,style\n", "has no rows"),
         (b"id,content,style\n\xff\xfe,a,b\n", "not text in UTF-8"),
     ],

@@ -99,7 +99,7 @@ def test_validation_keeps_its_groups_when_others_come(
     [
         (made_sets.split_clips(2, 1, 1), "1", "has no folds"),
         (made_sets.fold_clips("1"), "1", "has no folds"),
-        (made_sets.fold_clips(), "9", "fold: '9' is none of 1, 2, 3"),
+        (made_sets.fold_clips(), "9", "fold: '9' must be one of 1, 2, 3"),
         (
             [*made_sets.fold_clips(), made_sets.clip("low", fold="2", group="1low0", n=99)],
             "3",

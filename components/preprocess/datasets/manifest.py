@@ -44,7 +44,9 @@ def read(root: Path, manifest: Path) -> list[Source]:
         if (first := lines.setdefault(pure, row.line)) != row.line:
             raise InputError(f"{where}: path: {path} stands in line {first} already")
         if cells.get("split") and cells["split"] not in SPLITS:
-            raise InputError(f"{where}: split: {cells['split']!r} is none of {', '.join(SPLITS)}")
+            raise InputError(
+                f"{where}: split: {cells['split']!r} must be one of {', '.join(SPLITS)}"
+            )
         cells["label"] = unicodedata.normalize("NFC", cells["label"])
         sources.append(Source(str(folder / pure), **cells))
     if not sources:

@@ -1,4 +1,4 @@
-"""Log-frequency spectrograms as plain coloured images; axes and labels are the page's business.
+"""Log-frequency spectrograms as plain colored images; axes and labels are the page's business.
 
 A matplotlib figure costs about 200 ms, and a report may show thousands: here an array is put
 through a colour map and encoded, and the page draws the ticks as SVG, crisp at any size.
