@@ -11,15 +11,11 @@ The last line is one line of JSON.
 import argparse
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import librosa
-import matplotlib
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from audiostyle import audio, network
@@ -28,13 +24,10 @@ from audiostyle.network import Classifier
 from audiostyle.spectrogram import magnitude
 from benchmarks import bundled
 from benchmarks.measures import means, measured, prepared
+from benchmarks.paper_pictures import curves, spectrograms
 from components.reconstruct.phase.retrieval import griffin_lim
 from components.stylize.config import StylizeConfig
 from components.stylize.transfer import transfer_pair
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-from librosa.display import specshow
 
 SYSTEMS = ("trained", "shallow", "base")  # in the order that the paper found
 STARTS = ("content", "noise")
@@ -100,14 +93,14 @@ def run(model: Classifier, pair: str, heard: dict[str, Samples], config: Stylize
 
 def compare(model: Classifier, pairs: Sounds, full: bool) -> dict[tuple[str, str], list[Run]]:
     """Every system from every start on every pair."""
-    found = {}
+    by_system = {}
     for system in SYSTEMS:
         for start in STARTS:
             config = _settings(system, start, full)
             runs = [run(model, pair, heard, config) for pair, heard in pairs.items()]
-            found[system, start] = runs
-            print(f"{system:8} from {start:8}", _told(means([r.row for r in runs])), flush=True)
-    return found
+            by_system[system, start] = runs
+            print(f"{system:8} from {start:8}", _line(means([r.row for r in runs])), flush=True)
+    return by_system
 
 
 def _settings(system: str, start: str, full: bool) -> StylizeConfig:
@@ -133,49 +126,8 @@ def table_1(model: Classifier, heard: dict[str, Samples], full: bool) -> dict[in
     return {step: total[step // scale] for step in PAPER_TABLE}
 
 
-def _told(row: dict[str, float]) -> str:
+def _line(row: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.3f}" for name, value in row.items())
-
-
-def spectrograms(path: Path, shown: dict[str, Samples], rate: int, columns: int) -> None:
-    """Log-frequency spectrograms on one scale of 70 dB."""
-    rows = -(-len(shown) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(3 * columns, 2.4 * rows), layout="constrained", squeeze=False
-    )
-    for axis, (title, sound) in zip(axes.flat, shown.items(), strict=False):
-        power = np.abs(librosa.stft(sound, n_fft=2048, hop_length=256)) ** 2
-        specshow(
-            librosa.power_to_db(power, ref=np.max, top_db=70),
-            sr=rate,
-            hop_length=256,
-            x_axis="time",
-            y_axis="log",
-            ax=axis,
-            cmap="magma",
-        )
-        axis.set(title=title, xlabel="s", ylabel="Hz", ylim=(60, 9000))
-        axis.label_outer()
-    _save(figure, path)
-
-
-def curves(path: Path, drawn: Mapping[str, npt.ArrayLike], x: str, y: str, *, log: bool) -> None:
-    """Lines over steps."""
-    figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    for name, values in drawn.items():
-        axis.plot(np.asarray(values), label=name)
-    if log:
-        axis.set(yscale="log", xscale="symlog", xlim=(0, None))
-    axis.set(xlabel=x, ylabel=y)
-    axis.legend()
-    _save(figure, path)
-
-
-def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the date and version that matplotlib would put in: equal runs, equal files.
-    figure.savefig(path, dpi=90, metadata={"Software": None})
-    plt.close(figure)
 
 
 def ordering(summary: dict[tuple[str, str], dict[str, float]], start: str) -> list[str]:
@@ -189,8 +141,8 @@ def ordering(summary: dict[tuple[str, str], dict[str, float]], start: str) -> li
         values = {system: summary[system, start][name] for system in SYSTEMS}
         ranked = sorted(values, key=lambda system: -better * values[system])
         verdict = "holds" if tuple(ranked) == SYSTEMS else "does not hold"
-        told = " > ".join(f"{system} ({values[system]:.3f})" for system in ranked)
-        lines.append(f"- {words}: {told}; trained > shallow > base **{verdict}**.")
+        ranking = " > ".join(f"{system} ({values[system]:.3f})" for system in ranked)
+        lines.append(f"- {words}: {ranking}; trained > shallow > base **{verdict}**.")
     return lines
 
 
@@ -299,16 +251,16 @@ def main() -> None:
     parser.add_argument("--classifier", type=Path, help="by default trained on what is bundled")
     parser.add_argument("--out", type=Path, default=bundled.ROOT / "docs")
     parser.add_argument("--device", default="auto")
-    given = parser.parse_args()
+    options = parser.parse_args()
     begun = time.perf_counter()
-    folder = bundled.classifier(given.classifier)
-    model = network.load(folder, network.device_of(given.device))
+    folder = bundled.classifier(options.classifier)
+    model = network.load(folder, network.device_of(options.device))
     pairs = sounds()
-    runs = compare(model, pairs, given.full)
-    table = table_1(model, pairs[SHOWN], given.full)
+    runs = compare(model, pairs, options.full)
+    table = table_1(model, pairs[SHOWN], options.full)
     summary = {key: means([r.row for r in several]) for key, several in runs.items()}
 
-    pictures, rate = given.out / "pictures", model.spectrogram.sample_rate
+    pictures, rate = options.out / "pictures", model.spectrogram.sample_rate
     heard = {("truth" if role == "target" else role): x for role, x in pairs[SHOWN].items()}
     spectrograms(pictures / "paper-spectrograms.png", heard, rate, 3)
     history = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["history"]
@@ -327,14 +279,14 @@ def main() -> None:
         for system in SYSTEMS
     }
     spectrograms(pictures / "paper-systems.png", results, rate, 3)
-    (given.out / "paper.md").write_text(page(summary, table, given.full), encoding="utf-8")
+    (options.out / "paper.md").write_text(page(summary, table, options.full), encoding="utf-8")
     figures = {
         f"{system} from {start}": {name: round(value, 4) for name, value in row.items()}
         for (system, start), row in summary.items()
     }
-    told = {"full": given.full, "table_1": {k: round(v, 2) for k, v in table.items()}}
-    told["seconds"] = round(time.perf_counter() - begun)
-    print(json.dumps({**figures, **told}))
+    whole = {"full": options.full, "table_1": {k: round(v, 2) for k, v in table.items()}}
+    whole["seconds"] = round(time.perf_counter() - begun)
+    print(json.dumps({**figures, **whole}))
 
 
 if __name__ == "__main__":

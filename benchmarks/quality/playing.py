@@ -4,18 +4,14 @@ Each as in `benchmarks.pairs`: phrase A by instrument 1, phrase B by instrument 
 instrument 2. The two sides have no instrument or kit in common.
 """
 
-import importlib
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from audiostyle.audio import Recording, Samples
 from benchmarks.measures import RATE, prepared
@@ -29,9 +25,8 @@ from benchmarks.pairs import (
     font,
     true_pair,
 )
+from benchmarks.quality import drum_kits
 
-FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
-AVL = Path("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2")
 # Recorded notes: the npm packages tonejs-instrument-*-mp3, which hold VSCO2.
 NOTES = Path(os.environ.get("VSCO2_DIR") or EXAMPLES.parent / "node_modules")
 
@@ -60,21 +55,6 @@ RECORDED = {
         "harp": (40, 88),
         "contrabass": (30, 57),
     },
-}
-
-
-@dataclass(frozen=True)
-class Kit:
-    """A drum kit: a program of a soundfont, on channel 10 or a bank of its own."""
-
-    font: Path
-    program: int
-    channel: int = 9
-
-
-KITS = {
-    "development": tuple(Kit(FONT, program) for program in (0, 16, 24, 25, 40)),
-    "heldout": (*(Kit(FLUID, program) for program in (8, 16, 24, 25, 32)), Kit(AVL, 0, 0)),
 }
 
 
@@ -126,15 +106,15 @@ def duet(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
 def drums(side: str, count: int) -> list[TruePair]:
     """Beats of one kit become another's."""
     random = np.random.default_rng(_seed(side, 3))
-    kits = [kit for kit in KITS[side] if kit.font.exists()]
+    kits = [kit for kit in drum_kits.KITS[side] if kit.font.exists()]
     sounds: list[Samples] = []
     names: list[str] = []
     for one, two in _couples(range(len(kits)), random, count):
         beats = np.random.default_rng((*_seed(side, 3), len(names)))
-        first, second = _beat(beats), _beat(beats)
+        first, second = drum_kits.compose_beat(beats), drum_kits.compose_beat(beats)
         for kit, beat in ((kits[one], first), (kits[two], second), (kits[two], first)):
-            sounds.append(_prepared(_drummed(kit, beat)))
-        names.append(f"{_kit_name(kits[one])}-{_kit_name(kits[two])}")
+            sounds.append(_prepared(drum_kits.play(kit, beat)))
+        names.append(f"{drum_kits.kit_name(kits[one])}-{drum_kits.kit_name(kits[two])}")
     return _triples("drums", side, names, sounds)
 
 
@@ -195,8 +175,8 @@ def missing(kind: str, side: str) -> str:
         return "fluidsynth is not installed"
     if kind in ("chords", "duet", "voice") and not FONT.exists():
         return f"{FONT} is missing (Debian: timgm6mb-soundfont)"
-    if kind == "drums" and sum(kit.font.exists() for kit in KITS[side]) < 2:
-        return f"{KITS[side][0].font} is missing"
+    if kind == "drums" and sum(kit.font.exists() for kit in drum_kits.KITS[side]) < 2:
+        return f"{drum_kits.KITS[side][0].font} is missing"
     if kind == "real" and sum(_notes_of(name).is_dir() for name in RECORDED[side]) < 2:
         return f"{NOTES} lacks tonejs-instrument-*-mp3 (npm install; VSCO2_DIR)"
     return ""
@@ -268,63 +248,6 @@ def _melody(
 
 def _notes_of(name: str) -> Path:
     return NOTES / f"tonejs-instrument-{name}-mp3"
-
-
-def _kit_name(kit: Kit) -> str:
-    return f"{kit.font.stem.split('_')[0]}{kit.program}"
-
-
-def _beat(random: np.random.Generator) -> list[tuple[float, int, int]]:
-    """A beat of 3 s: (start in seconds, key, velocity). Kick, snare, cymbals, some fills."""
-    step = 60 / random.uniform(80, 140) / 4
-    offset = random.uniform(0.01, 0.05)
-    every = int(random.choice([2, 2, 4, 1]))
-    accent = int(random.choice([46, 51, 42]))  # open hat, ride, or none
-    kicks = {0, *(int(x) for x in random.choice([3, 6, 7, 8, 10, 11, 14], 3, replace=False))}
-    hits = []
-    for number in range(int((SECONDS - offset) / step)):
-        at, place = offset + number * step, number % 16
-        loud = int(random.integers(80, 120))
-        if place in kicks:
-            hits.append((at, 36, loud))
-        if place in (4, 12):
-            hits.append((at, 38, loud))
-        if place % every == 0:
-            cymbal = accent if place % 8 == 6 else 42
-            hits.append((at, cymbal, int(random.integers(55, 100))))
-        if place >= 14 and random.random() < 0.5:
-            hits.append((at, int(random.choice([41, 45, 48])), loud))
-    return hits
-
-
-def _drummed(kit: Kit, beat: Sequence[tuple[float, int, int]]) -> Samples:
-    mido = importlib.import_module("mido")
-
-    events = [(round(1000 * at), key, velocity) for at, key, velocity in beat]
-    events += [(at + 250, key, 0) for at, key, _ in events]
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=1_000_000)])
-    track.append(mido.Message("program_change", channel=kit.channel, program=kit.program))
-    now = 0
-    for at, key, velocity in sorted(events):
-        kind = "note_on" if velocity else "note_off"
-        track.append(
-            mido.Message(kind, channel=kit.channel, note=key, velocity=velocity, time=at - now)
-        )
-        now = at
-    track.append(mido.MetaMessage("end_of_track", time=max(0, 4000 - now)))
-    with tempfile.TemporaryDirectory() as folder:
-        midi, wav = Path(folder, "beat.mid"), Path(folder, "beat.wav")
-        mido.MidiFile(type=0, ticks_per_beat=1000, tracks=[track]).save(midi)
-        options = ["-niq", "-g", "0.1", "-R", "0", "-C", "0", "-r", str(2 * RATE), "-T", "wav"]
-        subprocess.run(
-            ["fluidsynth", *options, "-O", "float", "-F", str(wav), str(kit.font), str(midi)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # fonts without a kit on channel 10 are warned of
-        )
-        stereo, rate = soundfile.read(wav, dtype="float32", always_2d=True)
-    samples: Samples = stereo[: round(SECONDS * rate)].mean(1)
-    return prepared(Recording(samples[None], rate))
 
 
 PLAYED: dict[str, Callable[..., list[TruePair]]] = {

@@ -4,7 +4,6 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +13,21 @@ from kfp_server_api import (
     V2beta1Experiment,
     V2beta1Filter,
     V2beta1Pipeline,
-    V2beta1PipelineVersionReference,
     V2beta1Predicate,
     V2beta1RecurringRun,
     V2beta1Run,
-    V2beta1RuntimeConfig,
     V2beta1Trigger,
 )
 
 from audiostyle.errors import InputError
 from pipeline.cluster.client import Client, ServerUnavailableError
+from pipeline.cluster.run_spec import RunSpec
 
 DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 ACTIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED")
 # Runs and schedules have no unique names, so each is sent with a key in its description, by which
 # it is found again where the answer to its creation got lost.
 _KEY = "audiostyle-request "
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """What a run or a schedule does: a pipeline's version, and what that is given."""
-
-    pipeline_id: str
-    version_id: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    pipeline_root: str = ""
-    service_account: str = ""
-
-    def fields(self) -> dict[str, Any]:
-        """The same as fields of the server's models."""
-        return {
-            "pipeline_version_reference": V2beta1PipelineVersionReference(
-                pipeline_id=self.pipeline_id, pipeline_version_id=self.version_id
-            ),
-            "runtime_config": V2beta1RuntimeConfig(
-                parameters=self.parameters, pipeline_root=self.pipeline_root or None
-            ),
-            "service_account": self.service_account or None,
-        }
-
-    @classmethod
-    def of(cls, found: Any) -> "RunSpec":
-        """What a run or schedule on the server does."""
-        reference = found.pipeline_version_reference or V2beta1PipelineVersionReference()
-        runtime = found.runtime_config or V2beta1RuntimeConfig()
-        return cls(
-            reference.pipeline_id or "",
-            reference.pipeline_version_id or "",
-            runtime.parameters or {},
-            runtime.pipeline_root or "",
-            found.service_account or "",
-        )
 
 
 class Api:

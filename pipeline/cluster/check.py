@@ -18,14 +18,13 @@ from audiostyle.store import open_store
 from pipeline import images
 from pipeline.cluster.client import Client
 from pipeline.cluster.kubernetes_api import Kubernetes, connected
+from pipeline.cluster.quantity import quantity
 from pipeline.cluster_config import ClusterConfig, TaskConfig, TaskName
 
 State = Literal["ok", "missing", "unknown"]
 _TASKS = TaskName.__args__  # type: ignore[attr-defined]
 # Argo mounts it into every pod, to keep the log.
 _ARCHIVE_SECRET = "mlpipeline-minio-artifact"  # noqa: S105, a name
-_UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("KMGT", 1)}
 
 
 @dataclass(frozen=True)
@@ -258,15 +257,6 @@ def _wants(task: TaskConfig) -> dict[str, float]:
     if task.gpu:
         wants[task.gpu_type] = float(task.gpu)
     return wants
-
-
-def quantity(text: str) -> float:
-    """A quantity of Kubernetes, in its unit: 500m, 4, 16Gi, 1500000Ki."""
-    number = text.rstrip("mKMGTi")
-    unit = text[len(number) :]
-    if not number:
-        return 0.0
-    return float(number) / 1000 if unit == "m" else float(number) * _UNITS.get(unit, 1)
 
 
 def _registry(config: ClusterConfig) -> Finding:

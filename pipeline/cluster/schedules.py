@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster.api import ACTIVE, Api, RunSpec
+from pipeline.cluster.api import ACTIVE, Api
+from pipeline.cluster.run_spec import RunSpec
 
 ENABLED = "ENABLED"
 _REPLACES = "replaces "  # in a schedule's description, with ids

@@ -8,7 +8,8 @@ from audiostyle.errors import AudiostyleError
 from audiostyle.terminal import say
 
 if TYPE_CHECKING:
-    from pipeline.cluster.api import Api, RunSpec
+    from pipeline.cluster.api import Api
+    from pipeline.cluster.run_spec import RunSpec
 
 CANCELED = 3  # exit code of a command that saw its run canceled
 

@@ -54,8 +54,9 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
 def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     """Show a run: its tasks, parameters and page."""
     from pipeline.cluster import run_details, run_status
-    from pipeline.cluster.api import DONE, RunSpec
+    from pipeline.cluster.api import DONE
     from pipeline.cluster.logs import Outputs
+    from pipeline.cluster.run_spec import RunSpec
 
     settings = chosen(options)
     api = opened(settings)
@@ -97,8 +98,8 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     interface's server (--ui).
     """
     from pipeline.cluster import run_details
-    from pipeline.cluster.api import RunSpec
     from pipeline.cluster.logs import Outputs, ended_shards, lines, missing
+    from pipeline.cluster.run_spec import RunSpec
 
     api = opened(chosen(options))
     run = api.run(run_id)

@@ -75,7 +75,7 @@ def list_(**given: Any) -> None:
 def show(name: str, **given: Any) -> None:
     """Show a schedule, its parameters and its last runs."""
     from pipeline.cluster import run_status, schedules
-    from pipeline.cluster.api import RunSpec
+    from pipeline.cluster.run_spec import RunSpec
 
     api = opened(chosen(given))
     found = schedules.named(api, name)
@@ -143,7 +143,7 @@ def delete(name: str, **given: Any) -> None:
 def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> None:
     """Start what it would, now."""
     from pipeline.cluster import schedules
-    from pipeline.cluster.api import RunSpec
+    from pipeline.cluster.run_spec import RunSpec
 
     api = opened(chosen(given))
     run = schedules.run_now(api, name, stamped(name), force=force)

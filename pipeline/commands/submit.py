@@ -20,7 +20,8 @@ from pipeline.commands.options import with_options
 from pipeline.commands.run_output import started
 
 if TYPE_CHECKING:
-    from pipeline.cluster.api import Api, RunSpec
+    from pipeline.cluster.api import Api
+    from pipeline.cluster.run_spec import RunSpec
     from pipeline.cluster.submission import Submission
     from pipeline.settings import Settings
 
@@ -215,7 +216,7 @@ def prepared(
 
 def uploaded(api: "Api", settings: "Settings", submission: "Submission") -> "RunSpec":
     """The job as a version of its pipeline on the cluster; uploaded unless it is there."""
-    from pipeline.cluster.api import RunSpec
+    from pipeline.cluster.run_spec import RunSpec
 
     with submission.package() as package:
         pipeline, version, new = api.version(package, submission.name)
@@ -235,7 +236,8 @@ def stamped(name: str) -> str:
 
 
 def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
-    from pipeline.cluster.submission import BUILDERS, visible_version
+    from pipeline.cluster.arguments import visible_version
+    from pipeline.cluster.submission import BUILDERS
 
     # A schedule's data change under one address, so it has no version that holds for all its runs.
     if "data" in given and not given["data_version"] and not given["mirror"]:

@@ -12,7 +12,8 @@ from standin import StandIn, serving
 from pipeline import images
 from pipeline.cli import main
 from pipeline.cluster import client
-from pipeline.cluster.api import Api, RunSpec
+from pipeline.cluster.api import Api
+from pipeline.cluster.run_spec import RunSpec
 from pipeline.cluster.submission import compiled
 from pipeline.cluster_config import ConnectionSettings
 from pipeline.definitions import training

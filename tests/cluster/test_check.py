@@ -16,7 +16,7 @@ from cluster_fixtures import (  # noqa: F401, fixtures
 from kubernetes_standin import CORE, WORKFLOWS, Kubernetes, node, serving
 from standin import StandIn
 
-from pipeline.cluster.check import quantity
+from pipeline.cluster.quantity import quantity
 
 Cli = Callable[..., Result]
 ROOT = Path(__file__).resolve().parents[2]

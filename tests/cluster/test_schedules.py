@@ -16,8 +16,9 @@ from standin import Fault, StandIn
 
 from audiostyle.errors import AudiostyleError, InputError
 from pipeline.cluster import schedules
-from pipeline.cluster.api import Api, RunSpec
+from pipeline.cluster.api import Api
 from pipeline.cluster.client import ServerUnavailableError
+from pipeline.cluster.run_spec import RunSpec
 
 Cli = Callable[..., Result]
 CREATE = (

@@ -24,7 +24,8 @@ from cluster_fixtures import (  # noqa: F401, fixtures
 from standin import Fault, StandIn
 
 from pipeline.cluster import client
-from pipeline.cluster.api import Api, RunSpec
+from pipeline.cluster.api import Api
+from pipeline.cluster.run_spec import RunSpec
 from pipeline.cluster.token import TOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -512,7 +513,7 @@ def test_data_are_known_by_what_can_be_seen_of_them(
     def folder(address: str) -> object:
         return open_store(tmp_path / address.removeprefix("s3://"))
 
-    monkeypatch.setattr("pipeline.cluster.submission.open_store", folder)
+    monkeypatch.setattr("pipeline.cluster.arguments.open_store", folder)
     (tmp_path / "bucket").mkdir()
     (tmp_path / "bucket" / "data.zip").write_bytes(b"one")
 

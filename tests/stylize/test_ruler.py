@@ -7,7 +7,7 @@ from conftest import RATE, noise, tone
 from audiostyle.audio import Recording
 from benchmarks import measures
 from benchmarks.pairs import TruePair
-from benchmarks.quality import kinds, note_posteriors, playing
+from benchmarks.quality import drum_kits, kinds, note_posteriors, playing
 from benchmarks.quality.scores import Reference, onset_score, scores
 from benchmarks.quality.textures import texture
 
@@ -16,7 +16,7 @@ def prepared(samples: np.ndarray) -> np.ndarray:
     return measures.prepared(Recording(samples[None], RATE))
 
 
-@pytest.mark.parametrize("sides", [playing.CHORDAL, playing.RECORDED, playing.KITS])
+@pytest.mark.parametrize("sides", [playing.CHORDAL, playing.RECORDED, drum_kits.KITS])
 def test_no_instrument_is_on_both_sides(sides: dict[str, object]) -> None:
     assert not set(sides["development"]) & set(sides["heldout"])
 
