@@ -29,6 +29,7 @@ check: .venv/.dev  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	MYPYPATH=tests/live $(BIN)/mypy tests/live/*.py
 	$(BIN)/lint-imports
 
 format: .venv/.dev  ## put the code in the house's format

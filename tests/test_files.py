@@ -99,10 +99,11 @@ def test_a_killed_writer_leaves_the_old_file_and_what_can_be_recognized(tmp_path
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path: Path, outside: Path) -> None:
-    for name, write in {
+    writers: dict[str, Callable[[Path], None]] = {
         "text": lambda path: files.write_text(path, "new"),
         "copy": lambda path: files.copy(__file__, path),
-    }.items():
+    }
+    for name, write in writers.items():
         (tmp_path / name).symlink_to(outside / "mine")
         write(tmp_path / name)
         assert not (tmp_path / name).is_symlink()

@@ -115,7 +115,7 @@ def test_weights_that_do_not_fit_are_refused(change: object, words: str, tmp_pat
 
 
 class _Trap:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
         return (Path.touch, (Path("/tmp/audiostyle-trap"),))  # noqa: S108
 
 

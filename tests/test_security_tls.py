@@ -16,11 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from audiostyle.errors import AudiostyleError
 from pipeline.cluster import logs
 from pipeline.cluster.client import Client, Patience
+from pipeline.cluster.run_details import Task
 from pipeline.cluster.token import TOKEN
 from pipeline.cluster_config import ConnectionSettings
 
 SECRET = "token-of-the-tests"  # noqa: S105
 IMPATIENT = Patience(connect=5, read=5, waits=())
+
+OUTPUTS = logs.Outputs(root="", pipeline="train", run_id="run")
+TASK = Task("train", "RUNNING", pod="workflow-1")
 
 Serve = Callable[[str], tuple[str, Path]]
 
@@ -98,7 +102,7 @@ def connected(host: str, ca_file: Path | None) -> Client:
 
 def test_a_server_that_is_known_is_told_the_token(serve: Serve, heard: list[str]) -> None:
     host, chain = serve("127.0.0.1")
-    assert list(logs.lines(connected(host, chain), "run", "pod")) == ["a line"]
+    assert list(logs.lines(connected(host, chain), OUTPUTS, TASK)) == ["a line"]
     assert set(heard) == {f"Bearer {SECRET}"}
 
 
@@ -126,5 +130,5 @@ def test_logs_come_from_no_other_server(serve: Serve, heard: list[str]) -> None:
     server.connection = server.connection.model_copy(update={"ca_file": str(other)})
     heard.clear()
     with pytest.raises(AudiostyleError, match="SSLError"):
-        list(logs.lines(server, "run", "pod"))
+        list(logs.lines(server, OUTPUTS, TASK))
     assert heard == []

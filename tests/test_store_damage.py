@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ def test_one_wrong_byte_is_an_error_that_passes(
             with store.open("take #1.wav") as stream:
                 return b"".join(stream.chunks)
 
-        for request in (lambda: store.get("take #1.wav"), read):
+        requests: tuple[Callable[[], bytes | None], ...] = (lambda: store.get("take #1.wav"), read)
+        for request in requests:
             damage.left = 1
             with pytest.raises(DamagedObjectError, match=r"damage/take #1.wav: is damaged") as hit:
                 request()

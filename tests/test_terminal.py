@@ -167,7 +167,8 @@ def test_a_pipe_that_is_closed_before_the_first_line(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "pipeline.cli", *arguments]
         done = subprocess.run(
             command,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+            stdout=streams.get("stdout", subprocess.PIPE),
+            stderr=streams.get("stderr", subprocess.PIPE),
             env={**os.environ, "PYTHONPATH": str(root)},
             cwd=tmp_path,
             check=False,

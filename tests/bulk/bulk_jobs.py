@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,6 @@ def visible(out: Path) -> set[str]:
     return {path.name for path in out.iterdir() if not path.name.startswith(".")}
 
 
-def state(out: Path, names: Mapping[str, Any]) -> dict[str, int]:
+def state(out: Path, names: Iterable[str]) -> dict[str, int]:
     """When each output was written."""
     return {name: (out / f"{name}.wav").stat().st_mtime_ns for name in names}

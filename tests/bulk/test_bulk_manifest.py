@@ -51,7 +51,7 @@ def test_a_setting_of_either_stage(clips: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "yaml"])
 def test_every_bad_row_is_named_at_once(kind: str, clips: Path, tmp_path: Path) -> None:
     good = rows_of(clips, 9)
-    changes = [
+    changes: list[tuple[dict[str, object], str]] = [
         ({}, ""),
         ({"id": "ITEM-0"}, "id 'ITEM-0' stands in line"),
         ({"id": "../x"}, "safe file name"),

@@ -4,6 +4,7 @@
 import json
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def test_two_callers_and_ended_ones(clips: Path, classifier: Path, tmp_path: Pat
         path = out / "results.jsonl"
         return len(path.read_bytes().splitlines()) if path.exists() else 0
 
-    def begun() -> object:
+    def begun() -> "subprocess.Popen[str]":
         """A call that has finished something."""
         have = rows_written()
         process = started(given)

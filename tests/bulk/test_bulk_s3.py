@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -147,7 +148,7 @@ def test_an_outage_is_waited_for_or_told(
     given = arguments(f"{store.uri}/m.csv", out.uri, classifier, clips)
     given += ["--workspace", str(tmp_path / "workspace")]
 
-    def begun(*more: str) -> object:
+    def begun(*more: str) -> "subprocess.Popen[str]":
         process = started([*given, *more])
         have = len(list(out.list("item-")))
         until = time.monotonic() + 120

@@ -273,9 +273,18 @@ def test_names_that_files_may_have(clips: Path, classifier: Path, tmp_path: Path
     folder = tmp_path / "in"
     folder.mkdir()
     for name in (b"a\tb.wav", b"a\nb.wav", b"\xff\xfe.wav", "ü é.wav".encode(), b"plain.wav"):
-        shutil.copy(clips / "c1.wav", os.fsencode(folder) + b"/" + name)
-    given = ["stylize", "--contents", f"{folder}/*.wav", "--styles", f"{clips}/s1.wav"]
-    given += ["--out", tmp_path / "out", "--model", classifier, "--config", clips / "fast.yaml"]
+        shutil.copy(clips / "c1.wav", folder / os.fsdecode(name))
+    given: list[object] = ["stylize", "--contents", f"{folder}/*.wav"]
+    given += [
+        "--styles",
+        f"{clips}/s1.wav",
+        "--out",
+        tmp_path / "out",
+        "--model",
+        classifier,
+        "--config",
+        clips / "fast.yaml",
+    ]
     done = bulk(*given, "--workers", 1, "--report", 9)
     _, now, aside = counts(done)
     assert (now + aside, aside) in ((5, 0), (5, 1)), done.output

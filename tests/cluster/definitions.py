@@ -13,7 +13,12 @@ from typing import Any
 import kfp_server_api
 from kfp_server_api import api, models
 
-_SIMPLE = {"str": str, "bool": bool, "object": object, "float": (int, float)}
+_SIMPLE: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "bool": bool,
+    "object": object,
+    "float": (int, float),
+}
 
 
 def problems(value: Any, kind: str, where: str) -> list[str]:

@@ -396,9 +396,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _part(self, name: str, body: bytes) -> bytes:
         header = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
         message = email.message_from_bytes(header + body, policy=email.policy.HTTP)
-        for part in message.iter_parts():  # type: ignore[attr-defined]
+        for part in message.iter_parts():
             if part.get_param("name", header="Content-Disposition") == name:
-                content: bytes = part.get_payload(decode=True)
+                content = part.get_payload(decode=True)
+                assert isinstance(content, bytes)
                 return content
         raise _RefusalError(400, f"there is no file {name}")
 
@@ -414,14 +415,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._known():
             self._send(401, "no", "text/plain")
             return True
-        run_id, node = (
-            (archive or pod).groups()
-            if archive or pod
-            else (  # type: ignore[union-attr]
-                query["runid"],
-                query["podname"],
-            )
-        )
+        match = archive or pod
+        run_id, node = match.groups() if match else (query["runid"], query["podname"])
         text = self.standin.log_of(run_id, node) if place in self.standin.logs_at else None
         if archive and text is None:
             self._send(404, json.dumps({"error_message": "artifact not found"}), "text/plain")

@@ -95,7 +95,7 @@ def test_the_ends_of_shards_are_shown_when_the_server_stops_to_tell(
     monkeypatch.setattr("pipeline.cluster.run_status._STILL", 0.05)
     frozen = {"fetch": "SUCCEEDED", "bulk[0]": "SUCCEEDED", "bulk[1]": "RUNNING"}
     standin.script = [{"": "RUNNING", **frozen}] * 5 + [{"": "SUCCEEDED", **frozen}]
-    root = ()
+    root: tuple[str, ...] = ()
     if listed:
         # Shard 2 was begun after the server had stopped.
         files = {f"bulk/u{n}/executor-logs-0": f"shard {n} of 3\nhello {n}\n" for n in range(3)}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from conftest import ROOT
 from hypothesis import HealthCheck, Phase, given, settings
@@ -45,6 +45,14 @@ PLAN = {
 UNREFUSED = ("checkpoint", "cache")
 SECONDS = 30.0  # by which a command must have ended, on a machine that does much else
 BYTES = 1 << 30  # beyond what the interpreter with all its libraries takes
+
+# How tarfile names each compression for writing.
+TAR_MODES: dict[str, Literal["w:", "w:gz", "w:bz2", "w:xz"]] = {
+    "": "w:",
+    "gz": "w:gz",
+    "bz2": "w:bz2",
+    "xz": "w:xz",
+}
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ import tarfile
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from damage import Damage, damages
-from fuzzing import Outcome, Warm, attempt, fuzz, place
+from fuzzing import TAR_MODES, Outcome, Warm, attempt, fuzz, place
 from hypothesis import strategies as st
 from small import small, warm  # noqa: F401, fixtures
 from warm import SETTINGS
@@ -87,7 +88,9 @@ class _Zeros(io.RawIOBase):
 
 def _tar(members: list[Member], files: dict[str, bytes], compression: str) -> bytes:
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode=f"w:{compression}", format=tarfile.PAX_FORMAT) as made:
+    with tarfile.open(
+        fileobj=content, mode=TAR_MODES[compression], format=tarfile.PAX_FORMAT
+    ) as made:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -107,7 +110,7 @@ def _bomb(ending: str) -> bytes:
     if ending == "zip":
         return _zip([Member("set/a/zeros.wav", "bomb", "")], {})
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:" + ending.partition(".")[2]) as made:
+    with tarfile.open(fileobj=content, mode=TAR_MODES[ending.partition(".")[2]]) as made:
         info = tarfile.TarInfo("set/a/zeros.wav")
         info.size = 300 << 20
         made.addfile(info, _Zeros())
@@ -314,13 +317,14 @@ ATTACKS = {
 def _attack(name: str, outside: str, files: dict[str, bytes]) -> bytes:
     good = _tar([], files, "")
     body = good[: -(-len(good.rstrip(b"\0")) // 512) * 512]  # without the end
-    pack = {
+    packers: dict[str, Callable[[bytes], bytes]] = {
         "tar": bytes,
         "tar.gz": gzip.compress,
         "tar.bz2": bz2.compress,
         "tar.xz": lambda content: lzma.compress(content, preset=0),
         "zip": bytes,
-    }[ATTACKS[name][0]]
+    }
+    pack = packers[ATTACKS[name][0]]
     kinds = {
         "long name of 4 GB": tarfile.GNUTYPE_LONGNAME,
         "long link of 4 GB": tarfile.GNUTYPE_LONGLINK,

@@ -1,6 +1,7 @@
 """Recordings that are not what they say, or are what nobody records."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def _headers() -> st.SearchStrategy[dict[str, int]]:
     return st.lists(odd, min_size=1, max_size=3).map(lambda changed: right | dict(changed))
 
 
-_SAMPLES = {
+_SAMPLES: dict[str, Callable[[], bytes]] = {
     "tone": lambda: (tone(seconds=0.25, rate=16000) * 30000).astype("<i2").tobytes(),
     "none": lambda: b"",
     "NaN": lambda: np.full(2000, np.nan, "<f4").tobytes(),

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import yaml
 from conftest import tone
-from fuzzing import Outcome, Warm, attempt, place
+from fuzzing import TAR_MODES, Outcome, Warm, attempt, place
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from small import small, warm  # noqa: F401, fixtures
@@ -64,7 +64,7 @@ class Situation:
 
 def _names() -> st.SearchStrategy[str]:
     letters = st.text(
-        st.characters(exclude_categories=("Cs",), exclude_characters="/\0"), max_size=12
+        st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), max_size=12
     )
     return st.one_of(st.sampled_from(ODD), letters).filter(_is_name)
 
@@ -169,7 +169,7 @@ def _write(package: str, files: dict[str, bytes], folder: Path) -> str:
                 info.filename = name
                 archive.writestr(info, content)
         return path.name
-    with tarfile.open(path, f"w:{package.removeprefix('tar').removeprefix('.')}") as tar:
+    with tarfile.open(path, TAR_MODES[package.removeprefix("tar").removeprefix(".")]) as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)

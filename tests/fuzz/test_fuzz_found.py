@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 from conftest import tone
-from fuzzing import Warm, attempt, cold, copied, place
+from fuzzing import Outcome, Warm, attempt, cold, copied, place
 from mlflow_server import empty_database, registry_uri  # noqa: F401, fixtures
 from small import agreeing, classifier, small, warm  # noqa: F401, fixtures
 from warm import QUICK, SETTINGS
@@ -65,7 +65,7 @@ def test_plain_json_and_yaml_are_read() -> None:
     }
 
 
-def _stylize(warm: Warm, folder: Path, small: Path, name: str) -> object:
+def _stylize(warm: Warm, folder: Path, small: Path, name: str) -> Outcome:
     (folder / "pairs.csv").write_text(f"id,content,style\nx,{name},{small / 'style.wav'}\n")
     command = ("stylize", "--pairs", "pairs.csv", "--classifier", small / "model", "--out", "out")
     return attempt(warm, folder, *command, *QUICK, out="out", named=name)

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 # Of spectrograms, as small as those of made_sets.
-SETTINGS = ("--n-fft", "256", "--hop-length", "128", "--clip-seconds", "0.25")
-SETTINGS += ("--validation", "0", "--test", "0")
+SETTINGS = (
+    *("--n-fft", "256", "--hop-length", "128", "--clip-seconds", "0.25"),
+    *("--validation", "0", "--test", "0"),
+)
 # Of stylize.
 QUICK = ("--method", "trained", "--iterations", "1")
 

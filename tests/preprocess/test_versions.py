@@ -1,6 +1,7 @@
 """A run knows its inputs by what is read, whatever else lies beside it; so that its cache hits."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,14 +103,13 @@ def test_pairs(tmp_path: Path) -> None:
     neighbors(tmp_path)
     soundfile.write(tmp_path / "c.wav", tone(500, seconds=0.3), RATE)
     assert seen == {versions.of_pairs(pairs)}
-    for number, change in enumerate(
-        (
-            lambda: soundfile.write(tmp_path / "a.wav", tone(500, seconds=0.3), RATE),
-            lambda: pairs.write_text("id,content,style\ny,a.wav,b.wav\n"),
-            lambda: pairs.write_text("id,content,style\ny,b.wav,a.wav\n"),
-            lambda: pairs.write_text("id,content,style,target\ny,b.wav,a.wav,c.wav\n"),
-        )
-    ):
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: soundfile.write(tmp_path / "a.wav", tone(500, seconds=0.3), RATE),
+        lambda: pairs.write_text("id,content,style\ny,a.wav,b.wav\n"),
+        lambda: pairs.write_text("id,content,style\ny,b.wav,a.wav\n"),
+        lambda: pairs.write_text("id,content,style,target\ny,b.wav,a.wav,c.wav\n"),
+    )
+    for number, change in enumerate(changes):
         change()
         seen.add(versions.of_pairs(pairs))
         assert len(seen) == number + 2

@@ -4,6 +4,7 @@ import json
 import os
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -292,11 +293,12 @@ def test_irmas_beside_an_empty_folder(tmp_path: Path) -> None:
 def test_what_is_no_file_is_named(kind: str, tmp_path: Path) -> None:
     classes(tmp_path / "data", 4)
     strange = tmp_path / "data" / "low" / "strange.wav"
-    {
+    makers: dict[str, Callable[[], None]] = {
         "fifo": lambda: os.mkfifo(strange),
         "folder": strange.mkdir,
         "device": lambda: strange.symlink_to("/dev/zero"),
-    }[kind]()
+    }
+    makers[kind]()
     clips = read(tmp_path / "data", tmp_path / "set", {**ALL_TRAIN, "max_failures": 0.5})
     assert len(clips) == 8
     failures = (tmp_path / "set" / "failures.jsonl").read_text()

@@ -1,5 +1,6 @@
 """The default keeps what it must, whatever it is given, and goes as far as it is asked to."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,8 @@ def apart(a: Tensor, b: Tensor) -> float:
 
 
 def chord() -> np.ndarray:
-    return sum(tone(f, harmonics=8, level=0.1) for f in (220.0, 277.2, 329.6))
+    tones = [tone(f, harmonics=8, level=0.1) for f in (220.0, 277.2, 329.6)]
+    return np.asarray(np.sum(tones, 0))
 
 
 def beats() -> np.ndarray:
@@ -72,7 +74,7 @@ def melody(harmonics: int, decay: float) -> np.ndarray:
     )
 
 
-SOUNDS = {
+SOUNDS: dict[str, Callable[[], np.ndarray]] = {
     "melody": lambda: melody(9, 3.0),
     "chord": chord,
     "beats": beats,

@@ -47,11 +47,11 @@ def bright() -> Samples:
     return np.concatenate(parts) + noise(seconds=2.4, rate=RATE, level=0.003)
 
 
-def steady() -> dict[str, Samples]:
+def steady() -> dict[str, np.ndarray]:
     """Contents with next to nothing above their partials."""
     t = np.arange(3 * RATE) / RATE
     partials = ((261.6, 1), (329.6, 2), (392.0, 3))
-    chord = 0.25 * sum(np.sin(2 * np.pi * f * t) / k for f, k in partials)
+    chord: np.ndarray = 0.25 * np.sum([np.sin(2 * np.pi * f * t) / k for f, k in partials], 0)
     faded = chord.copy()
     ramp = np.linspace(0, 1, RATE // 20)
     faded[: len(ramp)] *= ramp

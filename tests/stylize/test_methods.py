@@ -46,8 +46,8 @@ def test_equaliser_moves_the_mean_spectrum_and_no_note(model: Classifier) -> Non
     content, style = spectrum(model, low), spectrum(model, high)
 
     def equalised(by: torch.Tensor) -> torch.Tensor:
-        power = [x.square().mean(1)[None] for x in (content, by)]
-        return equalise(content[None], *power, model.spectrogram)[0]
+        own, other = (x.square().mean(1)[None] for x in (content, by))
+        return equalise(content[None], own, other, model.spectrogram)[0]
 
     moved = equalised(style * 100)
     assert moved.shape == content.shape

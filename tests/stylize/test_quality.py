@@ -64,6 +64,7 @@ def mel_difference(a: Tensor, b: Tensor) -> float:
 def test_nearer_to_the_truth_than_an_equaliser(model: Classifier) -> None:
     gains = []
     for pair in pairs.read(pairs.BUNDLED):
+        assert pair.target is not None
         content, style = spectrum(pair.content), spectrum(pair.style)
         power = [x.square().mean(1)[None] for x in (content, style)]
         results = {
@@ -100,8 +101,8 @@ def test_pitches_stay_and_partials_become_the_styles(model: Classifier) -> None:
     t = np.arange(RATE) / RATE
 
     def odd(frequency: float) -> np.ndarray:
-        wave = sum(np.sin(2 * np.pi * frequency * k * t) / k for k in (1, 3, 5, 7))
-        return (0.2 * wave).astype(np.float32)
+        partials = [np.sin(2 * np.pi * frequency * k * t) / k for k in (1, 3, 5, 7)]
+        return np.asarray(0.2 * np.sum(partials, 0), np.float32)
 
     content = spectrum(tone(300, seconds=2, harmonics=8))
     style = spectrum(*(odd(frequency) for frequency in (262.0, 330.0, 349.0)))

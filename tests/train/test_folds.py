@@ -230,8 +230,8 @@ def test_on_the_command_line(data: Path, tmp_path: Path) -> None:
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told, path = done.stdout.splitlines()[-2:]
-    report = json.loads((tmp_path / path).read_text())
+    told, report_path = done.stdout.splitlines()[-2:]
+    report = json.loads((tmp_path / report_path).read_text())
     assert sorted(report["folds"]) == ["1", "2", "3"]
     assert report["clips"] == 18
     assert f"{report['accuracy_mean']:.3f} +- {report['accuracy_std']:.3f}" in told

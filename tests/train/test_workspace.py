@@ -210,8 +210,8 @@ def test_a_copied_or_moved_workspace_is_one_of_its_own(
         shown = audiostyle("models", "card", version, "--workspace", name, cwd=tmp_path)
         assert shown.returncode == 0, shown.stderr
     registry = Registry(uri)
-    for version in registry.versions():
-        local = registry.download(version, tmp_path / f"fetched-{version.version}")
+    for registered in registry.versions():
+        local = registry.download(registered, tmp_path / f"fetched-{registered.version}")
         artifacts.opening(local, artifacts.CLASSIFIER)
     assert not first.exists()
     # Moved once more, without what it holds: said in one line.
