@@ -1,6 +1,7 @@
 """Configurations: frozen, validated objects with defaults that work; unknown keys are errors."""
 
 import re
+import stat
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,6 +61,9 @@ class Config(BaseModel):
     def load(cls, path: Path | str) -> Self:
         """Read the configuration from a YAML (or JSON) file. Raises InputError naming the file."""
         try:
+            # A pipe is waited for without end, and a device may have none.
+            if not stat.S_ISREG(Path(path).stat().st_mode):
+                raise InputError(f"{path}: cannot be read: it is not a file")
             values = yaml_value(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -19,6 +19,15 @@ from audiostyle.files_at import (
 )
 
 
+def has_text_name(path: Path | str) -> bool:
+    """Whether a path is text: Linux takes any bytes as a name, artifacts and libsndfile UTF-8."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def write_text(path: Path | str, text: str, *, durable: bool = False) -> None:
     """Write a text file in UTF-8, as `write_bytes` does."""
     write_bytes(path, text.encode(), durable=durable)

@@ -157,6 +157,7 @@ def _check_recording(name: str, place: Place) -> None:
         if not path.is_file():
             reason = "is not a file" if path.exists() else "does not exist"
             raise InputError(f"{name}: {path}: {reason}")
+        _require_text_name(name, path)
         if not os.access(path, os.R_OK):
             raise InputError(f"{name}: {path}: cannot be read: no permission")
     except (OSError, ValueError) as error:
@@ -165,6 +166,7 @@ def _check_recording(name: str, place: Place) -> None:
 
 def _check_output(path: Path) -> None:
     """Raise InputError for a file that cannot be written, with what can be known before."""
+    _require_text_name("output", path)
     try:
         if path.is_symlink() or not os.path.lexists(path):
             pass  # a link is replaced, not followed
@@ -182,6 +184,11 @@ def _check_output(path: Path) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"output: {path}: cannot be written: {reason}") from None
+
+
+def _require_text_name(name: str, path: Path) -> None:
+    if not files.has_text_name(path):
+        raise InputError(f"{name}: {path}: has a name that is not UTF-8; rename it")
 
 
 def _same(place: Place, output: Place) -> bool:

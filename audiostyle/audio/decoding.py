@@ -14,6 +14,7 @@ from audiostyle.audio.pieces import PiecedFile, Stream, bytes_at, size_of
 from audiostyle.audio.quiet import quiet
 from audiostyle.audio.recording import Recording, Samples
 from audiostyle.errors import AudioError
+from audiostyle.files import has_text_name
 
 # Hz. Below, a short file would be hours of sound; above, nothing records.
 RATES = (1000, 1_536_000)
@@ -252,5 +253,7 @@ def _require_file(path: Path) -> None:
         raise AudioError(path, "does not exist")
     if not path.is_file():
         raise AudioError(path, "is not a file")
+    if not has_text_name(path):
+        raise AudioError(path, "has a name that is not UTF-8; rename it")
     if path.stat().st_size == 0:
         raise AudioError(path, "is empty (0 bytes)")

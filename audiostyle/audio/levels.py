@@ -39,8 +39,8 @@ def require_level(amplitude: float, path: Path | str) -> None:
     amplitude: half of the distance from the lowest to the highest sample, of full scale.
     """
     if amplitude < SILENCE:
-        level = f"{20 * log10(amplitude):.0f} dBFS" if amplitude else "the same value throughout"
-        raise AudioError(path, f"is silent (peak {level}, at least -80 dBFS is needed)")
+        level = f"peak {20 * log10(amplitude):.0f} dBFS" if amplitude else "one value throughout"
+        raise AudioError(path, f"is silent ({level}; a peak of at least -80 dBFS is needed)")
 
 
 def samples_in(seconds: float, sample_rate: int) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiostyle.errors import InputError
+from audiostyle.files import has_text_name
 from audiostyle.manifest import is_manifest
 from audiostyle.spectrogram_set import Clip
 from components.preprocess import splits
@@ -92,6 +93,10 @@ def sources_of(data: Path, layout: str = AUTO) -> Listing:
     sources = definition.read(root, base)
     if not sources:
         raise InputError(f"data: {data} holds no recordings in the layout of {definition.name}")
+    for source in sources:
+        if not has_text_name(root / source.path):
+            name = root / source.path
+            raise InputError(f"data: {name}: has a name that is not UTF-8; rename it")
     return Listing(definition, root, base, sources)
 
 

@@ -305,6 +305,17 @@ def test_what_is_no_file_is_named(kind: str, tmp_path: Path) -> None:
     assert "low/strange.wav" in failures and "is not a file" in failures
 
 
+@pytest.mark.parametrize("name", [b"low/caf\xe9.wav", b"caf\xe9/a.wav"])
+def test_a_name_that_is_no_text_is_named(name: bytes, tmp_path: Path) -> None:
+    classes(tmp_path / "data")
+    path = tmp_path / "data" / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    (tmp_path / "data" / "low" / "low0.wav").rename(path)
+    with pytest.raises(InputError, match=r"caf.*has a name that is not UTF-8; rename it"):
+        read(tmp_path / "data", tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
 def test_class_folders_behind_links(tmp_path: Path) -> None:
     classes(tmp_path / "elsewhere")
     (tmp_path / "root" / "mydata").mkdir(parents=True)

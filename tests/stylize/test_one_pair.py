@@ -4,6 +4,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
 from audiostyle import audio
 from audiostyle.store import open_store
 
+NO_TEXT = os.fsdecode(b"caf\xe9.wav")  # as ISO 8859-1 writes it
 QUICK = ("--method", "trained", "--iterations", "1")
 # The command, and then whether what takes seconds to import was imported.
 PROGRAM = """
@@ -67,6 +69,20 @@ def _pipe(folder: Path) -> None:
     os.mkfifo(folder / "pipe.wav")
 
 
+def _no_text(folder: Path) -> None:
+    (folder / "a.wav").rename(folder / NO_TEXT)
+
+
+def _socket(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        # A name of a socket has at most 107 bytes; the folder's is longer.
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            listener.bind(f"/proc/self/fd/{descriptor}/socket.wav")
+        finally:
+            os.close(descriptor)
+
+
 @pytest.mark.parametrize(
     "prepare, arguments, words",
     [
@@ -75,6 +91,13 @@ def _pipe(folder: Path) -> None:
         (None, (".", "b.wav", "-o", "c.wav"), "content: .: is not a file"),
         (_pipe, ("pipe.wav", "b.wav", "-o", "c.wav"), "content: pipe.wav: is not a file"),
         (None, ("/dev/zero", "b.wav", "-o", "c.wav"), "content: /dev/zero: is not a file"),
+        (_socket, ("a.wav", "socket.wav", "-o", "c.wav"), "style: socket.wav: is not a file"),
+        (_socket, ("a.wav", "b.wav", "-o", "socket.wav"), "is no plain file"),
+        (_no_text, (NO_TEXT, "b.wav", "-o", "c.wav"), "name that is not UTF-8; rename it"),
+        (_no_text, ("b.wav", NO_TEXT, "-o", "c.wav"), "name that is not UTF-8; rename it"),
+        (None, ("a.wav", "b.wav", "-o", NO_TEXT), "name that is not UTF-8; rename it"),
+        (_pipe, ("a.wav", "b.wav", "-o", "c.wav", "--config", "pipe.wav"), "it is not a file"),
+        (None, ("a.wav", "b.wav", "-o", "c.wav", "--config", "/dev/zero"), "it is not a file"),
         (None, ("a.wav", "b.wav", "-o", "a.wav"), "is the content"),
         (None, ("a.wav", "b.wav", "-o", "./x/../b.wav"), "is the style"),
         (None, ("a.wav", "b.wav", "-o", "file://{}/a.wav"), "is the content"),
