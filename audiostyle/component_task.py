@@ -43,19 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("module")
     parser.add_argument("--executor_input", required=True)
     parser.add_argument("--function_to_execute", required=True)
-    told = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     if not hasattr(dsl, "component"):
         dsl.component = lambda **_: lambda function: function
     # So that no task is without a line.
-    print(f"audiostyle {version('audiostyle')}: {told.function_to_execute}", flush=True)
-    told_input = json.loads(told.executor_input)
-    values = told_input.get("inputs", {}).get("parameterValues", {})
+    print(f"audiostyle {version('audiostyle')}: {options.function_to_execute}", flush=True)
+    task_input = json.loads(options.executor_input)
+    values = task_input.get("inputs", {}).get("parameterValues", {})
     if values.get("shards", 1) > 1:
-        # By this the lines of a shard are told from those of another (pipeline/cluster/logs.py).
+        # This tells the lines of a shard from those of another (pipeline/cluster/logs.py).
         print(f"shard {values.get('shard', 0):g} of {values['shards']:g}", flush=True)
-    component = getattr(importlib.import_module(told.module), told.function_to_execute)
+    component = getattr(importlib.import_module(options.module), options.function_to_execute)
     Task(
-        executor_input=told_input,
+        executor_input=task_input,
         function_to_execute=getattr(component, "python_func", component),
     ).execute()
 

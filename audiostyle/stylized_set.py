@@ -109,8 +109,8 @@ class StylizedSet:
         for number in range(item.shards):
             path = self.artifact.path(_shard(item.id, number))
             try:
-                found = tensors.read(path)
-                magnitude, phase = found["magnitude"], found["phase"]
+                pair = tensors.read(path)
+                magnitude, phase = pair["magnitude"], pair["phase"]
             except KeyError as error:
                 raise ArtifactError(path, f"holds no magnitude and phase: {error}") from None
             shape = tuple(magnitude.shape)

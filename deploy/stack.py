@@ -52,7 +52,7 @@ def main() -> None:
             _compose_up(folder)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         sys.exit(f"stack: {error}")
-    print(_told(folder, settings))
+    print(_summary(folder, settings))
 
 
 def _settings(folder: Path) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _settings(folder: Path) -> dict[str, str]:
     return settings
 
 
-def _told(folder: Path, settings: Mapping[str, str]) -> str:
+def _summary(folder: Path, settings: Mapping[str, str]) -> str:
     return (
         f"\nS3        {settings['AWS_ENDPOINT_URL']}, bucket {settings['AUDIOSTYLE_BUCKET']}\n"
         f"MLflow    {settings['MLFLOW_TRACKING_URI']}\n"

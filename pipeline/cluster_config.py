@@ -101,7 +101,7 @@ class ConnectionSettings(Config):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// address")
         if parts.username or parts.password:
-            # Of our own kind, as a ValueError would be told with the value.
+            # Of our own kind, as the message of a ValueError would show the value.
             raise InputError("cluster.connection: host must hold no password: use token_file")
         return value.rstrip("/")
 
@@ -184,9 +184,9 @@ class TaskConfig(Config):
     @field_validator("environment")
     @classmethod
     def _plain(cls, value: dict[str, str]) -> dict[str, str]:
-        if found := [name for name in value if _SECRET.search(name)]:
+        if secrets := [name for name in value if _SECRET.search(name)]:
             raise InputError(
-                f"cluster: environment: {found[0]} belongs into a Kubernetes secret: use secrets"
+                f"cluster: environment: {secrets[0]} belongs into a Kubernetes secret: use secrets"
             )
         for name, text in value.items():
             require_remote(f"cluster: environment: {name}", text)

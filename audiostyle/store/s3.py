@@ -216,7 +216,7 @@ class S3Store:
 
 
 def _attempts() -> int:
-    """As boto3 would read it: a task that nobody repeats is told to ask for minutes."""
+    """As boto3 would read it: a task that nobody repeats may ask for minutes."""
     text = os.environ.get("AWS_MAX_ATTEMPTS", "")
     if text and not (text.isdecimal() and 1 <= int(text) <= 100):
         raise InputError(f"AWS_MAX_ATTEMPTS: must be a number from 1 to 100 (got {text!r})")

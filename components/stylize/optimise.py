@@ -69,13 +69,13 @@ def descend(terms: Terms, start: Tensor, plan: Plan, name: str = "") -> Descende
         for step in steps:
             ends = step == plan.iterations
             with torch.set_grad_enabled(not ends):
-                found = terms(x.requires_grad_(not ends))
-            weighed = [plan.weight(term) * value for term, value in found.items()]
+                term_values = terms(x.requires_grad_(not ends))
+            weighed = [plan.weight(term) * value for term, value in term_values.items()]
             total = torch.stack(weighed).sum(0)
             gradient = torch.zeros_like(x) if ends else torch.autograd.grad(total.sum(), x)[0]
             x = x.detach()
-            names = names or ["total", *found]
-            history.append(torch.stack([total, *found.values()]).detach())
+            names = names or ["total", *term_values]
+            history.append(torch.stack([total, *term_values.values()]).detach())
             total = total.detach()
             finite = total.isfinite() & gradient.flatten(1).abs().amax(1).isfinite()
             streak = torch.where(finite, 0, streak + 1)

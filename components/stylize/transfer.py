@@ -54,15 +54,15 @@ class Transferred:
 
 def resolved(method: Method, config: StylizeConfig) -> Defaults:
     """The settings with the method's own choices where they leave it open."""
-    given = {
+    settings = {
         name: value
         for name in Defaults.__dataclass_fields__
         if (value := getattr(config, name)) is not None
     }
     own = method.defaults
-    if given.get("optimizer", own.optimizer) != own.optimizer:
-        own = replace(own, learning_rate=_RATES[given["optimizer"]])
-    return replace(own, **given)
+    if settings.get("optimizer", own.optimizer) != own.optimizer:
+        own = replace(own, learning_rate=_RATES[settings["optimizer"]])
+    return replace(own, **settings)
 
 
 @torch.no_grad()
@@ -173,8 +173,8 @@ def _transfer(
             style_weight=chosen.style_weight,
             tolerance=config.tolerance,
         )
-        told = names[0] if len(names) == 1 else f"{len(names)} windows"
-        done = descend(problem.terms, method.encode(result), plan, told)
+        label = names[0] if len(names) == 1 else f"{len(names)} windows"
+        done = descend(problem.terms, method.encode(result), plan, label)
         result = method.decode(done.x)
     if config.strength < 1 and not method.own_strength:
         floor = scaled.magnitude.amax((1, 2), keepdim=True) * _FAINT

@@ -26,7 +26,7 @@ from pipeline.cluster.run_spec import RunSpec
 DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 ACTIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED")
 # Runs and schedules have no unique names, so each is sent with a key in its description, by which
-# it is found again where the answer to its creation got lost.
+# a retry finds it again where the answer to its creation got lost.
 _KEY = "audiostyle-request "
 
 
@@ -47,20 +47,24 @@ class Api:
         """
         digest = package_digest(package)
         pipeline = self._pipeline(name)
-        if found := self._version(pipeline, digest):
-            return pipeline, found, False
-        made = self.client.create(
+        if known := self._version(pipeline, digest):
+            return pipeline, known, False
+        uploaded = self.client.create(
             lambda **limit: self._kfp.pipeline_uploads.upload_pipeline_version(
                 str(package), name=digest, pipelineid=pipeline, **limit
             ),
             lambda: self._version(pipeline, digest),
         )
-        return pipeline, made if isinstance(made, str) else made.pipeline_version_id, True
+        return (
+            pipeline,
+            uploaded if isinstance(uploaded, str) else uploaded.pipeline_version_id,
+            True,
+        )
 
     def pipeline_name(self, pipeline_id: str) -> str:
         """The name of a pipeline, by its id."""
-        found = self._ask(self._kfp.pipelines.pipeline_service_get_pipeline, pipeline_id)
-        return str(found.name or found.display_name or "")
+        pipeline = self._ask(self._kfp.pipelines.pipeline_service_get_pipeline, pipeline_id)
+        return str(pipeline.name or pipeline.display_name or "")
 
     def _pipeline(self, name: str) -> str:
         def find() -> Any:
@@ -72,14 +76,14 @@ class Api:
             return next(iter(listed.pipelines or ()), None)
 
         # Made empty and not by an upload, which would name its first version after it.
-        made = find() or self.client.create(
+        pipeline = find() or self.client.create(
             lambda **limit: self._kfp.pipelines.pipeline_service_create_pipeline(
                 V2beta1Pipeline(name=name, display_name=name, namespace=self.client.namespace),
                 **limit,
             ),
             find,
         )
-        return str(made.pipeline_id)
+        return str(pipeline.pipeline_id)
 
     def _version(self, pipeline: str, digest: str) -> str | None:
         listed = self._ask(
@@ -102,15 +106,15 @@ class Api:
             )
             return next(iter(listed.experiments or ()), None)
 
-        found = find()
-        if found is None and make:
-            found = self.client.create(
+        existing = find()
+        if existing is None and make:
+            existing = self.client.create(
                 lambda **limit: self._kfp.experiments.experiment_service_create_experiment(
                     V2beta1Experiment(display_name=name, namespace=self.client.namespace), **limit
                 ),
                 find,
             )
-        return str(found.experiment_id) if found else None
+        return str(existing.experiment_id) if existing else None
 
     # Runs
 
@@ -119,8 +123,8 @@ class Api:
         description = _described(about)
 
         def find() -> Any:
-            found = self._runs(experiment, _filter(display_name=name))
-            return next((run for run in found if run.description == description), None)
+            runs = self._runs(experiment, _filter(display_name=name))
+            return next((run for run in runs if run.description == description), None)
 
         run = V2beta1Run(
             experiment_id=experiment,
@@ -138,12 +142,12 @@ class Api:
 
     def runs(self, experiment: str | None, most: int) -> list[Any]:
         """The newest runs, of one experiment or of all."""
-        found: list[Any] = []
+        newest: list[Any] = []
         for run in self._runs(experiment, None):
-            if len(found) == most:
+            if len(newest) == most:
                 break
-            found.append(run)
-        return found
+            newest.append(run)
+        return newest
 
     def cancel(self, run_id: str) -> str:
         """Stop a run; what has finished stays. Returns the state that it was in before.
@@ -200,7 +204,7 @@ class Api:
         def find() -> Any:
             return next((s for s in self.schedules(name) if s.description == description), None)
 
-        made = V2beta1RecurringRun(
+        schedule = V2beta1RecurringRun(
             experiment_id=experiment,
             display_name=name,
             description=description,
@@ -213,7 +217,7 @@ class Api:
         )
         return self.client.create(
             lambda **limit: self._kfp.recurring_runs.recurring_run_service_create_recurring_run(
-                made, **limit
+                schedule, **limit
             ),
             find,
         )

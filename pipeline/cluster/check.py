@@ -93,8 +93,8 @@ def _images(allow_tags: bool) -> Finding:
 def _kubernetes(config: ClusterConfig, cluster: Kubernetes, namespace: str) -> Iterator[Finding]:
     core = cluster.core
     try:
-        found = cluster.ask(core.read_namespace, namespace)
-        if found is None:
+        existing = cluster.ask(core.read_namespace, namespace)
+        if existing is None:
             yield Finding(
                 "namespace",
                 "missing",
@@ -150,13 +150,13 @@ def _object(
     optional: bool = False,
 ) -> Finding:
     try:
-        found = cluster.ask(read, name, namespace)
+        existing = cluster.ask(read, name, namespace)
     except OSError as error:
         return Finding(kind, "unknown", f"{name}: {error}")
-    if found is None:
+    if existing is None:
         text = f"{name}: is not in {namespace}: {hint}"
         return Finding(kind, "unknown" if optional else "missing", text)
-    lacking = sorted(key for key in keys if not _filled(found.data or {}, key, kind))
+    lacking = sorted(key for key in keys if not _filled(existing.data or {}, key, kind))
     if lacking:
         return Finding(kind, "missing", f"{name}: has no value for {', '.join(lacking)}: {hint}")
     return Finding(kind, "ok", name)
@@ -175,15 +175,15 @@ def _filled(data: dict[str, str], key: str, kind: str) -> bool:
 
 def _sources(config: ClusterConfig) -> Iterator[tuple[str, str, frozenset[str], bool]]:
     """Secrets and ConfigMaps that tasks are given: kind, name, keys, whether optional."""
-    found: dict[tuple[str, str], tuple[set[str], bool]] = {}
+    sources_by_name: dict[tuple[str, str], tuple[set[str], bool]] = {}
     for name in _TASKS:
         task = config.task(name)
         for kind, sources in (("secret", task.secrets), ("config map", task.config_maps)):
             for source in sources:
-                keys, optional = found.get((kind, source.name), (set(), True))
+                keys, optional = sources_by_name.get((kind, source.name), (set(), True))
                 keys |= set(source.env.values())
-                found[kind, source.name] = (keys, optional and source.optional)
-    for (kind, name), (keys, optional) in sorted(found.items()):
+                sources_by_name[kind, source.name] = (keys, optional and source.optional)
+    for (kind, name), (keys, optional) in sorted(sources_by_name.items()):
         yield kind, name, frozenset(keys), optional
 
 
@@ -193,10 +193,10 @@ def _launcher(config: ClusterConfig, cluster: Kubernetes, namespace: str) -> Fin
         " deploy/kustomize/launcher-patch.yaml"
     )
     try:
-        found = cluster.ask(cluster.core.read_namespaced_config_map, "kfp-launcher", namespace)
+        config_map = cluster.ask(cluster.core.read_namespaced_config_map, "kfp-launcher", namespace)
     except OSError as error:
         return Finding("launcher", "unknown", f"kfp-launcher: {error}")
-    data = (found.data if found else None) or {}
+    data = (config_map.data if config_map else None) or {}
     root = config.pipeline_root or data.get("defaultPipelineRoot", "")
     scheme = urlsplit(root).scheme
     if scheme == "s3" and "s3:" not in data.get("providers", ""):

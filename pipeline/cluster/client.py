@@ -161,9 +161,9 @@ class Client:
                 if isinstance(error, ServerUnavailableError):
                     log.info("%s; again in %g s", error, wait)
                     time.sleep(wait)
-                found = find()
-                if found is not None:
-                    return found
+                existing = find()
+                if existing is not None:
+                    return existing
                 if isinstance(error, ConflictError):
                     raise
         raise AssertionError("unreachable")
@@ -219,14 +219,14 @@ class Client:
             )
 
     def _explained(self, error: ApiException) -> AudiostyleError:
-        host, told = self.connection.host, _told(error)
+        host, message = self.connection.host, _message(error)
         if 300 <= error.status < 400:
             return RefusedError(
                 f"{host}: answers {error.status}, a redirection{_target(error)}: a page to log in?"
                 f" Give --token-file or {TOKEN}, or the address of the API behind that page"
             )
         if error.status in _PASSING:
-            return ServerUnavailableError(f"{host}: answers {error.status}{told}")
+            return ServerUnavailableError(f"{host}: answers {error.status}{message}")
         if error.status == 401:
             if not self._token.value:
                 return RefusedError(
@@ -234,23 +234,23 @@ class Client:
                     " cluster.connection.token_file"
                 )
             return RefusedError(
-                f"{host}: refuses the token of {self._token.source}{told}; it may have expired:"
+                f"{host}: refuses the token of {self._token.source}{message}; it may have expired:"
                 " put a new one there"
             )
         # The server's upload says 400 where it means 403.
-        if error.status == 403 or (error.status == 400 and "authorization error" in told):
+        if error.status == 403 or (error.status == 400 and "authorization error" in message):
             return RefusedError(
-                f"{host}: does not allow this{told}; the namespace's administrator grants it with"
-                " the role kubeflow-pipelines-edit, and a token must be meant for"
+                f"{host}: does not allow this{message}; the namespace's administrator grants it"
+                " with the role kubeflow-pipelines-edit, and a token must be meant for"
                 " pipelines.kubeflow.org"
             )
         if error.status == 404:
-            return InputError(f"{host}: has no such thing{told}")
+            return InputError(f"{host}: has no such thing{message}")
         if error.status == 409:
-            return ConflictError(f"{host}: has that already{told}")
+            return ConflictError(f"{host}: has that already{message}")
         if error.status == 0:
-            return AudiostyleError(f"{host}: TLS failed{told}; ca_file names its certificates")
-        return InputError(f"{host}: answers {error.status}{told}")
+            return AudiostyleError(f"{host}: TLS failed{message}; ca_file names its certificates")
+        return InputError(f"{host}: answers {error.status}{message}")
 
 
 def _target(error: ApiException) -> str:
@@ -266,7 +266,7 @@ def _version(health: Any) -> str:
     return "" if name == "unknown" else name
 
 
-def _told(error: ApiException) -> str:
+def _message(error: ApiException) -> str:
     """What the server says, in one line."""
     text = str(error.body or error.reason or "")
     try:

@@ -70,13 +70,13 @@ def waiting_reason(namespace: str, workflow: str) -> str:
     if not workflow or (cluster := connected()) is None:
         return ""
     try:
-        found = cluster.ask(
+        pods = cluster.ask(
             cluster.core.list_namespaced_pod,
             namespace,
             label_selector=f"workflows.argoproj.io/workflow={workflow}",
             field_selector="status.phase=Pending",
         )
-        for pod in found.items if found else ():
+        for pod in pods.items if pods else ():
             if reason := reason_of(pod) or _event(cluster, namespace, pod.metadata.name):
                 return f"{pod.metadata.name}: {reason}"
     except OSError:
@@ -99,12 +99,12 @@ def reason_of(pod: Any) -> str:
 
 def _event(cluster: Kubernetes, namespace: str, pod: str) -> str:
     """The last warning about a pod: a volume or a secret that it is to mount is not there."""
-    found = cluster.ask(
+    events = cluster.ask(
         cluster.core.list_namespaced_event,
         namespace,
         field_selector=f"involvedObject.name={pod},type=Warning",
     )
-    messages = [str(event.message) for event in (found.items if found else ())]
+    messages = [str(event.message) for event in (events.items if events else ())]
     return messages[-1] if messages else ""
 
 
@@ -113,7 +113,7 @@ def deadline(namespace: str, workflow: str) -> int | None:
     if not workflow or (cluster := connected()) is None:
         return None
     try:
-        found = cluster.ask(
+        answer = cluster.ask(
             cluster.custom.get_namespaced_custom_object,
             *WORKFLOWS,
             namespace,
@@ -122,7 +122,7 @@ def deadline(namespace: str, workflow: str) -> int | None:
         )
     except OSError:
         return None
-    seconds = (found or {}).get("spec", {}).get("activeDeadlineSeconds")
+    seconds = (answer or {}).get("spec", {}).get("activeDeadlineSeconds")
     return seconds if isinstance(seconds, int) else None
 
 
@@ -132,12 +132,12 @@ def running_workflows(namespace: str) -> set[str] | None:
     if cluster is None:
         return None
     try:
-        found = cluster.ask(
+        workflows = cluster.ask(
             cluster.custom.list_namespaced_custom_object, *WORKFLOWS, namespace, "workflows"
         )
     except OSError:
         return None
-    if found is None:
+    if workflows is None:
         return None
-    labels = (item["metadata"].get("labels", {}) for item in found["items"])
+    labels = (item["metadata"].get("labels", {}) for item in workflows["items"])
     return {label["pipeline/runid"] for label in labels if "pipeline/runid" in label}

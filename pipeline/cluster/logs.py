@@ -74,15 +74,15 @@ def lines(client: Client, outputs: Outputs, task: Task) -> Iterator[str]:
         # Of shards the bucket has the lines, but not which shard's they are.
         sources.insert(0, lambda: _in_bucket(outputs, task))
     for source in sources:
-        found = source()
-        if found is not None:
-            yield from found
+        text = source()
+        if text is not None:
+            yield from text
             return
     raise InputError(f"logs: there are no lines of {task.label} to be had: {missing(client, task)}")
 
 
 def ended_shards(outputs: Outputs, known: set[str]) -> Iterator[tuple[str, str]]:
-    """Shards that have ended, as `bulk[3]`, and their lines; found by these, in the bucket.
+    """Shards that have ended, as `bulk[3]`, and their lines, which name them, from the bucket.
 
     known: URIs that were looked at before; those of now are added.
     """
@@ -131,15 +131,15 @@ def pod_names(task: Task) -> list[str]:
 
 def _in_bucket(outputs: Outputs, task: Task) -> Iterator[str] | None:
     """The newest `executor-logs-N` of a task. Where its attempts have folders of their own, all."""
-    found = []
+    attempts = []
     for uri in outputs.uris(task.name):
         if matched := LOGS.fullmatch(uri.rpartition("/")[2]):
-            found.append((int(matched[2] or 0), uri))
-    if not found:
+            attempts.append((int(matched[2] or 0), uri))
+    if not attempts:
         return None
-    newest = max(number for number, _ in found)
+    newest = max(number for number, _ in attempts)
     contents = []
-    for number, uri in found:
+    for number, uri in attempts:
         folder, _, name = uri.rpartition("/")
         content = open_store(folder).get(name) if number == newest else None
         contents += [] if content is None else [content]

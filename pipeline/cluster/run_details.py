@@ -2,8 +2,8 @@
 
 The server lists one entry for each node of Argo's workflow: the root, drivers, groups, attempts,
 and pods, besides entries of its metadata store. Ids of entries are random, and an entry names its
-children by ids of nodes. But such an id is a hash of the node's path, so that all paths are found
-again by trying: `WORKFLOW(0).root(0).train(0).executor(0)` is the first pod of the task `train`.
+children by ids of nodes. But such an id is a hash of the node's path, so that trying gives all
+paths back: `WORKFLOW(0).root(0).train(0).executor(0)` is the first pod of the task `train`.
 """
 
 import re
@@ -50,8 +50,8 @@ def tasks(run: Any) -> list[Task]:
     paths = _paths(entries)
     if not paths:
         return []
-    found = _tasks(entries, paths)
-    return sorted(found, key=lambda task: (str(task.start), task.name, task.shard or 0))
+    tasks_begun = _tasks(entries, paths)
+    return sorted(tasks_begun, key=lambda task: (str(task.start), task.name, task.shard or 0))
 
 
 def failed_drivers(run: Any) -> list[str]:
@@ -104,16 +104,16 @@ def _paths(entries: list[Any]) -> dict[str, str]:
     names = sorted({f".{entry.display_name}" for entry in entries if ")" not in _tail(entry)})
     names += [f".{entry.display_name}" for entry in entries if ":" in _tail(entry)]
     suffixes = [*(f"({number})" for number in range(_ATTEMPTS)), *dict.fromkeys(names)]
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     open_ = [(root, _hash(root))]
     while open_:
         path, state = open_.pop()
         for suffix in suffixes:
             value = _hash(suffix, state)
-            if value in hashes and (node := f"{root}-{value}") not in found:
-                found[node] = path + suffix
+            if value in hashes and (node := f"{root}-{value}") not in paths:
+                paths[node] = path + suffix
                 open_.append((path + suffix, value))
-    return found
+    return paths
 
 
 def _tail(entry: Any) -> str:
@@ -166,8 +166,8 @@ def _tasks(entries: list[Any], paths: dict[str, str]) -> Iterator[Task]:
 
 
 def _number_of_attempt(executor: str) -> int:
-    found = _ATTEMPT.search(executor.removesuffix(".executor"))
-    return int(found[1]) if found else 0
+    match = _ATTEMPT.search(executor.removesuffix(".executor"))
+    return int(match[1]) if match else 0
 
 
 def _linked(entries: list[Any], paths: dict[str, str]) -> Iterator[tuple[str, Any]]:

@@ -29,14 +29,14 @@ class RunSpec:
         }
 
     @classmethod
-    def of(cls, found: Any) -> "RunSpec":
+    def of(cls, run: Any) -> "RunSpec":
         """What a run or schedule on the server does."""
-        reference = found.pipeline_version_reference or V2beta1PipelineVersionReference()
-        runtime = found.runtime_config or V2beta1RuntimeConfig()
+        reference = run.pipeline_version_reference or V2beta1PipelineVersionReference()
+        runtime = run.runtime_config or V2beta1RuntimeConfig()
         return cls(
             reference.pipeline_id or "",
             reference.pipeline_version_id or "",
             runtime.parameters or {},
             runtime.pipeline_root or "",
-            found.service_account or "",
+            run.service_account or "",
         )

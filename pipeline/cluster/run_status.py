@@ -65,7 +65,7 @@ class Event:
 
 @dataclass
 class _Seen:
-    """What was told already, so that it is told once."""
+    """What was printed already, so that it is printed once."""
 
     states: dict[str, str] = field(default_factory=dict)
     since: float = 0.0  # the last change

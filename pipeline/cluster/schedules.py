@@ -115,16 +115,16 @@ def put(api: Api, experiment: str, name: str, when: str, spec: RunSpec) -> tuple
     # One that is paused was paused by someone. Two that are, were left by a change cut short.
     on = bool(enabled) or len(before) != 1
     same = [s for s in before if _is(s, experiment, when, spec)]
-    kept = next((s for s in same if s in enabled), same[0] if same else None)
+    unchanged = next((s for s in same if s in enabled), same[0] if same else None)
     about = _REPLACES + " ".join(_ids(before)) if before else ""
-    made = kept or api.schedule(experiment, name, when, spec, about)
-    others = [s for s in before if s is not made]
-    if on and made not in enabled:
-        _swap(api, made, enabled)
+    schedule = unchanged or api.schedule(experiment, name, when, spec, about)
+    others = [s for s in before if s is not schedule]
+    if on and schedule not in enabled:
+        _swap(api, schedule, enabled)
     _delete(api, others)
     if not before:
-        return made, "created"
-    return made, "unchanged" if before == [made] else "updated"
+        return schedule, "created"
+    return schedule, "unchanged" if before == [schedule] else "updated"
 
 
 def _swap(api: Api, new: Any, old: list[Any]) -> None:
@@ -155,40 +155,40 @@ def _delete(api: Api, schedules: list[Any]) -> None:
         api.unschedule(schedule.recurring_run_id)
 
 
-def _is(found: Any, experiment: str, when: str, spec: RunSpec) -> bool:
-    trigger = found.trigger.cron_schedule if found.trigger else None
+def _is(schedule: Any, experiment: str, when: str, spec: RunSpec) -> bool:
+    trigger = schedule.trigger.cron_schedule if schedule.trigger else None
     return (
-        found.experiment_id == experiment
+        schedule.experiment_id == experiment
         and (trigger.cron if trigger else None) == when
-        and found.no_catchup is True
-        and str(found.max_concurrency) == "1"
-        and _same_spec(RunSpec.of(found), spec)
+        and schedule.no_catchup is True
+        and str(schedule.max_concurrency) == "1"
+        and _same_spec(RunSpec.of(schedule), spec)
     )
 
 
-def _same_spec(found: RunSpec, wanted: RunSpec) -> bool:
+def _same_spec(spec: RunSpec, wanted: RunSpec) -> bool:
     """Whether a schedule does what is wanted. The server fills in the account that is left out."""
     if not wanted.service_account:
-        found = replace(found, service_account="")
-    return found == wanted
+        spec = replace(spec, service_account="")
+    return spec == wanted
 
 
 def _ids(schedules: list[Any]) -> set[str]:
     """Ids of schedules, and of those that they replaced: their runs may still be active."""
-    found = {str(s.recurring_run_id) for s in schedules}
+    ids = {str(s.recurring_run_id) for s in schedules}
     for schedule in schedules:
         for line in (schedule.description or "").splitlines():
             if line.startswith(_REPLACES):
-                found |= set(line.removeprefix(_REPLACES).split()[:_REMEMBERED])
-    return found
+                ids |= set(line.removeprefix(_REPLACES).split()[:_REMEMBERED])
+    return ids
 
 
 def named(api: Api, name: str) -> Any:
     """The schedule of a name: the enabled one, or the newest. Raises InputError for none."""
-    found = api.schedules(name)
-    if not found:
+    schedules = api.schedules(name)
+    if not schedules:
         raise InputError(f"schedule: there is no {name!r}; `audiostyle schedule list` shows all")
-    return next((s for s in found if s.status == ENABLED), found[0])
+    return next((s for s in schedules if s.status == ENABLED), schedules[0])
 
 
 def pause(api: Api, name: str) -> None:
@@ -201,9 +201,9 @@ def pause(api: Api, name: str) -> None:
 
 def resume(api: Api, name: str) -> None:
     """Let it start runs again: one of the name."""
-    found = named(api, name)
-    if found.status != ENABLED:
-        api.enable(found.recurring_run_id)
+    schedule = named(api, name)
+    if schedule.status != ENABLED:
+        api.enable(schedule.recurring_run_id)
 
 
 def delete(api: Api, name: str) -> None:
@@ -233,14 +233,14 @@ def run_now(api: Api, name: str, run_name: str, *, force: bool = False) -> Any:
 
     force: also while another of its runs is active. Raises InputError without it.
     """
-    found = named(api, name)
+    schedule = named(api, name)
     active = active_runs(api, name)
     if active and not force:
         raise InputError(
             f"schedule {name}: {active[0].display_name} ({active[0].run_id}) is active, and there"
             " is one run at a time; wait, cancel it, or give --force"
         )
-    return api.start(found.experiment_id, run_name, RunSpec.of(found), _marker(name))
+    return api.start(schedule.experiment_id, run_name, RunSpec.of(schedule), _marker(name))
 
 
 def _marker(name: str) -> str:

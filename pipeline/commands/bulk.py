@@ -47,10 +47,12 @@ class BulkRequest:
     how: dict[str, Any]
 
     @classmethod
-    def take(cls, given: dict[str, Any]) -> "BulkRequest":
+    def take(cls, options: dict[str, Any]) -> "BulkRequest":
         """Take its options out of a command's."""
         names = [name for name in cls.__dataclass_fields__ if name != "how"]
-        return cls(**{name: given.pop(name) for name in names}, how=values_from(BulkConfig, given))
+        return cls(
+            **{name: options.pop(name) for name in names}, how=values_from(BulkConfig, options)
+        )
 
     @property
     def is_complete(self) -> bool:

@@ -33,14 +33,14 @@ def check(as_json: bool, allow_tags: bool, **options: Any) -> None:
 
     settings = chosen(options)
     connection = settings.cluster.connection
-    found = []
+    results = []
     for finding in findings(settings.cluster, lambda: Client(connection), allow_tags=allow_tags):
-        found.append(finding)
+        results.append(finding)
         if not as_json:
             say(f"{_SIGNS[finding.state]:8}{finding.name:16}{finding.text}")
-    missing = sum(finding.state == "missing" for finding in found)
+    missing = sum(finding.state == "missing" for finding in results)
     if as_json:
-        rows = [{"name": f.name, "state": f.state, "text": f.text} for f in found]
+        rows = [{"name": f.name, "state": f.state, "text": f.text} for f in results]
         say_json({"ready": missing == 0, "findings": rows})
     elif missing:
         say(f"{missing} missing: a run would not succeed", error=True)

@@ -62,7 +62,7 @@ def chosen(options: dict[str, Any]) -> "Settings":
 
 
 def opened(settings: "Settings") -> "Api":
-    """The cluster of the settings, found to answer."""
+    """The cluster of the settings, once it has answered."""
     from pipeline.cluster.api import Api
     from pipeline.cluster.client import Client
 

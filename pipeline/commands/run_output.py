@@ -82,8 +82,8 @@ def _print_outputs(outputs: Any) -> None:
     if not outputs.root:
         say("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
         return
-    found = run_status.artifacts(outputs)
-    for uri in found:
+    artifacts = run_status.artifacts(outputs)
+    for uri in artifacts:
         say(f"Output    {uri}")
-    if not found:
+    if not artifacts:
         say(f"Outputs   {outputs.folder}/TASK/…/OUTPUT (this machine cannot list them)")

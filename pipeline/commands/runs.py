@@ -33,13 +33,13 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
     if experiment and number is None:
         raise InputError(f"experiment: there is no {experiment!r}")
     rows = [("run", "state", "created", "name")]
-    found = api.runs(number, limit)
+    newest = api.runs(number, limit)
     there = None
-    if any(run.state not in DONE for run in found):
+    if any(run.state not in DONE for run in newest):
         there = kubernetes_api.running_workflows(api.client.pods)
     # Where none of the runs has a Workflow, this machine may well ask another cluster.
-    known = {run.run_id for run in found} & (there or set())
-    for run in found:
+    known = {run.run_id for run in newest} & (there or set())
+    for run in newest:
         state = run_status.word(run_status.state_of(run))
         if known and run.state not in DONE and run.run_id not in known:
             state += ", Workflow gone"
@@ -104,26 +104,26 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
     api = opened(chosen(options))
     run = api.run(run_id)
     every = run_details.tasks(run)
-    found = [each for each in every if task is None or task in (each.name, each.label)]
+    selected = [each for each in every if task is None or task in (each.name, each.label)]
     name = api.pipeline_name(RunSpec.of(run).pipeline_id)
     outputs = Outputs(root_of(run), name, run_id)
-    if not found and task and task.endswith("]"):
+    if not selected and task and task.endswith("]"):
         # The server stops to tell of the tasks of a large run; the bucket has their lines.
-        kept = [text for label, text in ended_shards(outputs, set()) if label == task]
-        if kept:
-            say_lines(kept[-1].rstrip("\n"))
+        texts = [text for label, text in ended_shards(outputs, set()) if label == task]
+        if texts:
+            say_lines(texts[-1].rstrip("\n"))
             return
-    if not found:
+    if not selected:
         names = ", ".join(dict.fromkeys(each.label for each in every)) or "none yet"
         raise InputError(f"task: {task or 'none'} has not begun in this run; its tasks: {names}")
     if task is None:
-        failed = [each for each in found if each.state == "FAILED"]
-        with_pod = [each for each in found if each.pod]
-        found = (failed or with_pod or found)[-1:]
-    elif all(not each.pod for each in found):
-        raise InputError(f"logs: {found[0].label}: {missing(api.client, found[0])}")
+        failed = [each for each in selected if each.state == "FAILED"]
+        with_pod = [each for each in selected if each.pod]
+        selected = (failed or with_pod or selected)[-1:]
+    elif all(not each.pod for each in selected):
+        raise InputError(f"logs: {selected[0].label}: {missing(api.client, selected[0])}")
     # A name stands for several tasks where the run is in shards.
-    for each in found:
+    for each in selected:
         say(f"{each.label}, {each.attempts} pod{'s' * (each.attempts != 1)}", error=True)
         for text in lines(api.client, outputs, each):
             say(text)

@@ -35,7 +35,7 @@ def schedule() -> None:
     help="Minute hour day month weekday, or six fields with seconds first; UTC by default.",
 )
 @click.option("--always", is_flag=True, help="Train even if nothing changed.")
-def create(name: str, cron: str, always: bool, **given: Any) -> None:
+def create(name: str, cron: str, always: bool, **options: Any) -> None:
     """Make the schedule NAME, or change it."""
     from pipeline.cluster import schedules
     from pipeline.cluster.submission import training_submission
@@ -43,12 +43,12 @@ def create(name: str, cron: str, always: bool, **given: Any) -> None:
     moment = schedules.cron(cron)
     if not name.strip() or len(name) > 100:
         raise InputError(f"name: must have 1 to 100 characters (got {name!r})")
-    settings, submission = prepared(training_submission, {**given, "if_changed": not always})
+    settings, submission = prepared(training_submission, {**options, "if_changed": not always})
     api = opened(settings)
     spec = uploaded(api, settings, submission)
     experiment = str(api.experiment(settings.cluster.experiment))
-    made, done = schedules.put(api, experiment, name, moment, spec)
-    say(f"Schedule  {name}, {made.recurring_run_id}: {done}")
+    schedule, done = schedules.put(api, experiment, name, moment, spec)
+    say(f"Schedule  {name}, {schedule.recurring_run_id}: {done}")
     if done == "updated":
         for run in schedules.active_runs(api, name):
             say(
@@ -60,32 +60,34 @@ def create(name: str, cron: str, always: bool, **given: Any) -> None:
 
 @schedule.command("list")
 @connected
-def list_(**given: Any) -> None:
+def list_(**options: Any) -> None:
     """List the schedules."""
-    api = opened(chosen(given))
+    api = opened(chosen(options))
     rows = [("name", "status", "cron", "schedule")]
-    for found in api.schedules():
-        rows.append((found.display_name, _status(found), _cron(found), found.recurring_run_id))
+    for schedule in api.schedules():
+        rows.append(
+            (schedule.display_name, _status(schedule), _cron(schedule), schedule.recurring_run_id)
+        )
     say_table(rows)
 
 
 @schedule.command()
 @_NAME
 @connected
-def show(name: str, **given: Any) -> None:
+def show(name: str, **options: Any) -> None:
     """Show a schedule, its parameters and its last runs."""
     from pipeline.cluster import run_status, schedules
     from pipeline.cluster.run_spec import RunSpec
 
-    api = opened(chosen(given))
-    found = schedules.named(api, name)
-    spec = RunSpec.of(found)
+    api = opened(chosen(options))
+    schedule = schedules.named(api, name)
+    spec = RunSpec.of(schedule)
     say_fields(
         [
             ("name", name),
-            ("status", _status(found)),
-            ("cron", _cron(found)),
-            ("id", found.recurring_run_id),
+            ("status", _status(schedule)),
+            ("cron", _cron(schedule)),
+            ("id", schedule.recurring_run_id),
             ("version", spec.version_id),
         ]
     )
@@ -105,33 +107,33 @@ def show(name: str, **given: Any) -> None:
 @schedule.command()
 @_NAME
 @connected
-def pause(name: str, **given: Any) -> None:
+def pause(name: str, **options: Any) -> None:
     """Let it start no more runs; a running one goes on."""
     from pipeline.cluster import schedules
 
-    schedules.pause(opened(chosen(given)), name)
+    schedules.pause(opened(chosen(options)), name)
     say(f"{name}: paused")
 
 
 @schedule.command()
 @_NAME
 @connected
-def resume(name: str, **given: Any) -> None:
+def resume(name: str, **options: Any) -> None:
     """Let it start runs again; one for the last moment that was missed may start at once."""
     from pipeline.cluster import schedules
 
-    schedules.resume(opened(chosen(given)), name)
+    schedules.resume(opened(chosen(options)), name)
     say(f"{name}: enabled")
 
 
 @schedule.command()
 @_NAME
 @connected
-def delete(name: str, **given: Any) -> None:
+def delete(name: str, **options: Any) -> None:
     """Delete it; its runs stay."""
     from pipeline.cluster import schedules
 
-    schedules.delete(opened(chosen(given)), name)
+    schedules.delete(opened(chosen(options)), name)
     say(f"{name}: deleted")
 
 
@@ -140,20 +142,20 @@ def delete(name: str, **given: Any) -> None:
 @connected
 @click.option("--force", is_flag=True, help="Even while another of its runs is active.")
 @waiting
-def run_now(name: str, force: bool, wait: bool, poll: float, **given: Any) -> None:
+def run_now(name: str, force: bool, wait: bool, poll: float, **options: Any) -> None:
     """Start what it would, now."""
     from pipeline.cluster import schedules
     from pipeline.cluster.run_spec import RunSpec
 
-    api = opened(chosen(given))
+    api = opened(chosen(options))
     run = schedules.run_now(api, name, stamped(name), force=force)
     started(api, run, RunSpec.of(run), poll if wait else None)
 
 
-def _status(found: Any) -> str:
-    return "enabled" if found.status == "ENABLED" else "paused"
+def _status(schedule: Any) -> str:
+    return "enabled" if schedule.status == "ENABLED" else "paused"
 
 
-def _cron(found: Any) -> str:
-    trigger = found.trigger.cron_schedule if found.trigger else None
+def _cron(schedule: Any) -> str:
+    trigger = schedule.trigger.cron_schedule if schedule.trigger else None
     return (trigger.cron if trigger else None) or ""

@@ -48,7 +48,7 @@ def stylize(
     config: Path | None,
     workspace: Path,
     tracking_uri: str | None,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Give CONTENT the style of STYLE, or do so for every row of a manifest.
 
@@ -61,7 +61,7 @@ def stylize(
     Give the same command again to resume an interrupted one. The exit code is 1 if items of a
     manifest were set aside.
     """
-    request = BulkRequest.take(given)
+    request = BulkRequest.take(options)
 
     def find(folder: Path) -> tuple[Path, str]:
         return _model(model, workspace, tracking_uri, folder)
@@ -72,7 +72,7 @@ def stylize(
                 "give CONTENT STYLE -o OUT.wav, or --manifest FILE (or --contents GLOB --styles"
                 " GLOB) --out URI"
             )
-        stylize_config, reconstruct_config = _settings(config, given)
+        stylize_config, reconstruct_config = _settings(config, options)
         bulk(request, stylize_config, reconstruct_config, find, workspace)
         return
     if not request.is_empty:
@@ -81,7 +81,7 @@ def stylize(
 
     pair = Request.parse(content, style, output)
     pair.check()
-    stylize_config, reconstruct_config = _settings(config, given)
+    stylize_config, reconstruct_config = _settings(config, options)
     errors = stylize_pair(pair, find, stylize_config, reconstruct_config, workspace)
     say(pair.output)
     if errors:
@@ -89,17 +89,17 @@ def stylize(
 
 
 def _settings(
-    config: Path | None, given: dict[str, str | None]
+    config: Path | None, options: dict[str, str | None]
 ) -> tuple[StylizeConfig, "ReconstructConfig"]:
     """Settings of both stages. Without a file, what other stages need is not imported."""
     if config is None:
         from components.reconstruct.config import ReconstructConfig
 
-        return overlay(StylizeConfig(), given), ReconstructConfig()
+        return overlay(StylizeConfig(), options), ReconstructConfig()
     from pipeline import settings
 
     chosen = settings.load(config)
-    return overlay(chosen.stylize, given), chosen.reconstruct
+    return overlay(chosen.stylize, options), chosen.reconstruct
 
 
 def _model(

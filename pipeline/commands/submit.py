@@ -144,64 +144,64 @@ def submit() -> None:
 @submit.command()
 @_sent(TRAINING)
 @click.option("--if-changed", is_flag=True, help="Train only if data, settings or release changed.")
-def train(**given: Any) -> None:
+def train(**options: Any) -> None:
     """Train a classifier and register it."""
-    _submit("train", given)
+    _submit("train", options)
 
 
 @submit.command()
 @_sent(_BULK, _pairs(required=False), _SHARDS, _MODEL, (_TRACKING,))
-def stylize(**given: Any) -> None:
+def stylize(**options: Any) -> None:
     """Stylise pairs with a registered classifier.
 
     --manifest and --out: a bulk job, each item exactly once, on CPUs. --pairs: an artifact in the
     pipeline root; GPUs are given back before the phase is searched for.
     """
     bulk, pairs = ("manifest", "out"), ("pairs", "pairs_version")
-    bulk_values = values_from(BulkConfig, given)
-    if given["pairs"] and not (bulk_values or any(given[name] for name in bulk)):
-        made = "stylization"
+    bulk_values = values_from(BulkConfig, options)
+    if options["pairs"] and not (bulk_values or any(options[name] for name in bulk)):
+        job = "stylization"
         unused = bulk
-    elif all(given[name] for name in bulk) and not any(given[name] for name in pairs):
-        made = "bulk"
+    elif all(options[name] for name in bulk) and not any(options[name] for name in pairs):
+        job = "bulk"
         unused = pairs
-        given["how"] = bulk_values
+        options["how"] = bulk_values
     else:
         raise click.UsageError(
             "give --manifest FILE --out URI, for a bulk job and how it is done; or --pairs CSV, for"
             " an artifact of the pipeline; not both"
         )
     for name in unused:
-        del given[name]
-    _submit("stylize", given, made)
+        del options[name]
+    _submit("stylize", options, job)
 
 
 @submit.command()
 @_sent(TRAINING, _pairs(required=True))
-def run(**given: Any) -> None:
+def run(**options: Any) -> None:
     """Train, register, stylise, reconstruct, report."""
-    _submit("run", given)
+    _submit("run", options)
 
 
 def prepared(
-    make: Callable[..., "Submission"], given: dict[str, Any]
+    make: Callable[..., "Submission"], options: dict[str, Any]
 ) -> tuple["Settings", "Submission"]:
     """Settings and submission from a command's options, checked; nothing has been sent yet.
 
     Takes the options of `connected` and PLACE out of `given`; the rest are the job's.
     """
-    settings = chosen(given)
+    settings = chosen(options)
     # Only what was set: a field of `every` that is set wins over a task's own default.
-    cluster = overlay(settings.cluster, given)
-    update: dict[str, Any] = {"labels": dict(_label(text) for text in given.pop("labels"))}
-    if given.pop("no_cache"):
+    cluster = overlay(settings.cluster, options)
+    update: dict[str, Any] = {"labels": dict(_label(text) for text in options.pop("labels"))}
+    if options.pop("no_cache"):
         update["caching"] = False
     written = cluster.model_dump(mode="json", exclude_unset=True)
     update["labels"] = {**cluster.labels, **update["labels"]}
     cluster = type(cluster).parse({**written, **update}, "options")
     settings = settings.model_copy(update={"cluster": cluster})
-    allow = given.pop("allow_tags")
-    submission = make(settings, **given)
+    allow = options.pop("allow_tags")
+    submission = make(settings, **options)
     submission.check()
     if mutable := submission.mutable_images():
         text = f"{', '.join(mutable)}: named by tag, and kfp's cache would take old results for new"
@@ -235,23 +235,23 @@ def stamped(name: str) -> str:
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
 
 
-def _submit(command: str, given: dict[str, Any], job: str = "") -> None:
+def _submit(command: str, options: dict[str, Any], job: str = "") -> None:
     from pipeline.cluster.arguments import visible_version
     from pipeline.cluster.submission import BUILDERS
 
     # A schedule's data change under one address, so it has no version that holds for all its runs.
-    if "data" in given and not given["data_version"] and not given["mirror"]:
-        given["data_version"] = visible_version(given["data"])
-        if given["data_version"]:
-            say(f"Data      version {given['data_version']}, as seen from here")
+    if "data" in options and not options["data_version"] and not options["mirror"]:
+        options["data_version"] = visible_version(options["data"])
+        if options["data_version"]:
+            say(f"Data      version {options['data_version']}, as seen from here")
     make = BUILDERS[job or command]
-    name, wait, poll = given.pop("name"), given.pop("wait"), given.pop("poll")
-    settings, made = prepared(make, given)
+    name, wait, poll = options.pop("name"), options.pop("wait"), options.pop("poll")
+    settings, submission = prepared(make, options)
     api = opened(settings)
-    spec = uploaded(api, settings, made)
+    spec = uploaded(api, settings, submission)
     experiment = api.experiment(settings.cluster.experiment)
     run = api.start(str(experiment), name or stamped(command), spec)
-    started(api, run, spec, poll if wait else None, made.name)
+    started(api, run, spec, poll if wait else None, submission.name)
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -79,7 +79,7 @@ class Blend(Attention):
     def start(self, contents: Contents, styles: Sequence[Style]) -> Tensor:
         """The blend, [batch, bins, frames]."""
         pitch = track(contents.magnitude, self.spectrogram)
-        found = []
+        blends = []
         for item, (ways, style) in enumerate(
             zip(self.ways(contents, styles, pitch), styles, strict=True)
         ):
@@ -100,8 +100,8 @@ class Blend(Attention):
                 answer = torch.maximum(answer, floor) + (ways.gate + 1e-6).log()[None]
                 result = torch.lerp(result, torch.logaddexp(answer, floor), style["texture.sure"])
             result = self.strength * result + (1 - self.strength) * ways.logs[0]
-            found.append((result.exp() - ways.depth).clamp_min(0))
-        return torch.stack(found)
+            blends.append((result.exp() - ways.depth).clamp_min(0))
+        return torch.stack(blends)
 
     def _said(self, magnitude: Tensor, pitch: Pitch, item: int, style: Style) -> Tensor:
         """Speech as the style's voice would say it, [bins, frames]."""
@@ -118,7 +118,7 @@ class Blend(Attention):
         """All ways of each item."""
         power = torch.stack([style["power"] for style in styles])
         equalised = equalise(contents.magnitude, contents.power, power, self.spectrogram)
-        found = []
+        items = []
         for item, style in enumerate(styles):
             magnitude = contents.magnitude[item]
             notes = find_notes(magnitude.cpu(), pitch, item, self.spectrogram)
@@ -133,7 +133,7 @@ class Blend(Attention):
                 *(style[f"beats.{name}"] for name in ("patterns", "times", "levels"))
             )
             gains = [bands.mapped(own.envelope, wanted.envelope), bands.recalled(own, wanted)]
-            made = [
+            magnitudes = [
                 magnitude,
                 equalised[item],
                 *(magnitude * bands.curve(gain, self.spectrogram).exp() for gain in gains),
@@ -145,8 +145,8 @@ class Blend(Attention):
                 ).clamp_min(0),
             ]
             depth = bands.depth_of(magnitude)
-            made = [x * (magnitude.norm() / x.norm().clamp_min(1e-12)) for x in made]
-            logs = torch.stack([(x + depth).log() for x in made])
+            magnitudes = [x * (magnitude.norm() / x.norm().clamp_min(1e-12)) for x in magnitudes]
+            logs = torch.stack([(x + depth).log() for x in magnitudes])
             known = {
                 "voice": voice_of(pitch, item),
                 "answer": answers.voice,
@@ -158,17 +158,17 @@ class Blend(Attention):
                 "style voice": style["voice"].mean().expand_as(fit),
                 "struck": style["whole"][3].expand_as(fit),
             }
-            features = self._features(made, own, wanted, known)
+            features = self._features(magnitudes, own, wanted, known)
             gate = self._gate(notes.loudness).to(self.device)
-            found.append(Ways(logs, features, depth, gate))
-        return found
+            items.append(Ways(logs, features, depth, gate))
+        return items
 
     def _features(
-        self, made: list[Tensor], own: Levels, wanted: Levels, known: dict[str, Tensor]
+        self, magnitudes: list[Tensor], own: Levels, wanted: Levels, known: dict[str, Tensor]
     ) -> Tensor:
         """[features, bands, frames]."""
-        content = made[0]
-        heard = [bands.envelope(x, self.spectrogram) for x in made]
+        content = magnitudes[0]
+        heard = [bands.envelope(x, self.spectrogram) for x in magnitudes]
         shape = heard[0].shape
         changes = [x - heard[0] for x in heard[1:]]
         position = torch.linspace(-1, 1, shape[0], device=content.device)[:, None].expand(shape)

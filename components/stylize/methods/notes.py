@@ -26,7 +26,7 @@ from components.stylize.methods.parts.onsets import LONG, Notes, find_notes
 from components.stylize.methods.parts.pitch import Pitch, track
 from components.stylize.methods.trained import Trained
 
-# All found on the development pairs of benchmarks/quality.py, flat around these values.
+# All chosen on the development pairs of benchmarks/quality, flat around these values.
 # Widths of the kernels over pitch in semitones: for answers and for envelopes.
 _PITCH, _WIDE_PITCH = 2.0, 8.0
 _SOON = 0.03
@@ -74,7 +74,7 @@ class Attention(Trained):
         pitch = track(magnitude[None], self.spectrogram)
         notes = find_notes(magnitude.cpu(), pitch, 0, self.spectrogram)
         level = notes.level - notes.level.mean()
-        found = {
+        summary = {
             "frames": (self._log(magnitude) - level.to(self.device)).T.contiguous(),
             "depth": magnitude.amax() * 10 ** (-_DEPTH_DB / 20),
             "level": magnitude.square().mean(),
@@ -87,8 +87,8 @@ class Attention(Trained):
             "whole": _whole(notes),
             **self._more(magnitude, notes, pitch),
         }
-        kept = {name: value.to(self.device) for name, value in found.items()}
-        return {**super().style(magnitude), **_summary(kept, magnitude.shape[1])}
+        on_device = {name: value.to(self.device) for name, value in summary.items()}
+        return {**super().style(magnitude), **_summary(on_device, magnitude.shape[1])}
 
     def _more(self, magnitude: Tensor, notes: Notes, pitch: Pitch) -> Style:
         """What a method that goes on from here keeps of a style."""
@@ -99,13 +99,13 @@ class Attention(Trained):
         pitch = track(contents.magnitude, self.spectrogram)
         power = torch.stack([style["power"] for style in styles])
         equalised = equalise(contents.magnitude, contents.power, power, self.spectrogram)
-        found = []
+        answers = []
         for item, style in enumerate(styles):
             magnitude = contents.magnitude[item]
             notes = find_notes(magnitude.cpu(), pitch, item, self.spectrogram)
             voice = voice_of(pitch, item)
-            found.append(self._mixed(magnitude, equalised[item], notes, voice, style))
-        return torch.stack(found)
+            answers.append(self._mixed(magnitude, equalised[item], notes, voice, style))
+        return torch.stack(answers)
 
     def _answers(self, magnitude: Tensor, notes: Notes, style: Style) -> "Answers":
         """Of one item; magnitude: [bins, frames]."""

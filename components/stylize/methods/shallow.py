@@ -28,7 +28,7 @@ class Shallow(RandomLayers):
         |Y Y' / n - G|^2 is computed as |Y' Y|^2 / n^2 - 2 tr(Y' G Y) / n + |G|^2: there are far
         fewer frames than filters, so that the Gram itself, 64 MB an item, is never made.
         """
-        kept = self.layers(self.encode(contents.magnitude))[0]
+        content_layer = self.layers(self.encode(contents.magnitude))[0]
         wanted = torch.stack([style["0"] for style in styles])
         size = wanted.square().sum((1, 2))
 
@@ -42,7 +42,7 @@ class Shallow(RandomLayers):
             trace = (layer * turned).sum((1, 2))
             trace = 2 * trace - trace.detach()
             return {
-                "content": (layer - kept).square().sum((1, 2)),
+                "content": (layer - content_layer).square().sum((1, 2)),
                 "style": inner - 2 * trace / frames + size,
             }
 

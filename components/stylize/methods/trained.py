@@ -41,16 +41,18 @@ class Trained(Method):
     def prepare(self, contents: Contents, styles: Sequence[Style]) -> Problem:
         """See Method."""
         start = self.start(contents, styles)
-        kept = self.model.features(start, self.config.content_layers)
+        content_taps = self.model.features(start, self.config.content_layers)
         wanted = {
             tap: torch.stack([style[tap] for style in styles]) for tap in self.config.style_layers
         }
-        taps = tuple(tap for tap in TAPS if tap in {*kept, *wanted})
+        taps = tuple(tap for tap in TAPS if tap in {*content_taps, *wanted})
 
         def terms(x: Tensor) -> dict[str, Tensor]:
             seen = self.model.features(self.decode(x), taps)
             return {
-                "content": torch.stack([share(seen[tap], kept[tap]) for tap in kept]).mean(0),
+                "content": torch.stack(
+                    [share(seen[tap], content_taps[tap]) for tap in content_taps]
+                ).mean(0),
                 "style": torch.stack([share(gram(seen[tap]), wanted[tap]) for tap in wanted]).mean(
                     0
                 ),

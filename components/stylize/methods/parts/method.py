@@ -113,10 +113,10 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.mT / flat.shape[2]
 
 
-def share(found: Tensor, wanted: Tensor) -> Tensor:
+def share(actual: Tensor, wanted: Tensor) -> Tensor:
     """Squared distance to what is wanted, relative to that one's own square. Output: [batch].
 
     So that one weight fits every layer and model.
     """
     size = wanted.square().flatten(1).sum(1).clamp_min(1e-30)
-    return (found - wanted).square().flatten(1).sum(1) / size
+    return (actual - wanted).square().flatten(1).sum(1) / size

@@ -19,8 +19,8 @@ from components.stylize.methods.parts.pitch import Pitch
 Array = NDArray[np.float64]
 
 # Mean rise over 40 mel bands within two frames, dB, that makes an onset; a leap of the pitch by
-# more than 0.6 semitones counts for as much. Found on the development pairs, as is what follows:
-# of 900 onsets 96 % are found, and of those found 96 % are ones.
+# more than 0.6 semitones counts for as much. Chosen on the development pairs, as is what follows:
+# of 900 onsets 96 % are detected, and of the detected ones 96 % are onsets.
 _RISE, _LEAP = 4.0, 0.6
 _QUIET = -45.0  # dB below the loudest frame: no note begins there
 _APART = 0.08  # s
@@ -161,7 +161,7 @@ def _crossing(flux: Array, frame: int) -> float:
 def _held(loudness: Array, begins: list[int], hop: float) -> list[int | None]:
     """The frame from which on each note is released, where it is."""
     span = max(2, round(0.07 / hop))
-    found: list[int | None] = []
+    releases: list[int | None] = []
     for begin, stop in pairwise([*begins, len(loudness)]):
         released = None
         for frame in range(begin + 2, stop - 2):
@@ -169,5 +169,5 @@ def _held(loudness: Array, begins: list[int], hop: float) -> list[int | None]:
             if loudness[later] - loudness[frame] < -_RELEASE * hop * (later - frame):
                 released = frame
                 break
-        found.append(released)
-    return found
+        releases.append(released)
+    return releases

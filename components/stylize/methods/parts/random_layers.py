@@ -58,13 +58,13 @@ class RandomLayers(Method):
 
         Zeros beyond both ends, which are silence, so that the shortest clip has as many frames.
         """
-        found = []
+        activations = []
         for kernel in self.kernels:
             # As one matrix product: on a CPU almost twice as fast as conv1d.
             windows = functional.unfold(x[:, :, None], (1, KERNEL), padding=(0, KERNEL // 2))
             x = (kernel @ windows).relu()
-            found.append(x)
-        return found
+            activations.append(x)
+        return activations
 
     def style(self, magnitude: Tensor) -> Style:
         """The Gram matrix of each layer, [width, width]."""
@@ -73,7 +73,7 @@ class RandomLayers(Method):
 
     def prepare(self, contents: Contents, styles: Sequence[Style]) -> Problem:
         """The content is kept as the last layer's activations; style is every layer's Gram."""
-        kept = self.layers(self.encode(contents.magnitude))[-1]
+        content_layer = self.layers(self.encode(contents.magnitude))[-1]
         wanted = [
             torch.stack([style[str(number)] for style in styles])
             for number in range(len(self.kernels))
@@ -82,7 +82,7 @@ class RandomLayers(Method):
         def terms(x: Tensor) -> dict[str, Tensor]:
             layers = self.layers(x)
             return {
-                "content": share(layers[-1], kept),
+                "content": share(layers[-1], content_layer),
                 "style": torch.stack(
                     [
                         share(gram(layer), target)

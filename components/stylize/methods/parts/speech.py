@@ -21,8 +21,8 @@ _BREATH = 0.15  # strength of pitch of a frame that has none
 _PARTIALS_HZ, _NOISE_HZ = 1500.0, 2250.0
 _TINY = 1e-6
 _LOUD, _MATCH = 0.1, 0.4  # of frames that tell the pitch: relative level, strength
-# What speech is told by, with weights of a logistic regression on speakers p225 and p226 of VCTK,
-# eight synthetic voices, and 150 recordings of everything else of the development side.
+# Features that set speech apart, with weights of a logistic regression on speakers p225 and p226
+# of VCTK, eight synthetic voices, and 150 recordings of everything else of the development side.
 _HEARD_DB, _VOICED = 30.0, 0.35
 _GLIDE, _STEADY = 1.5, 0.12  # semitones a frame: less than a leap, more than a held note
 _LOW, _HIGH = 14, 26  # bands, of 40: below are vowels, above consonants
@@ -100,5 +100,5 @@ def spoken(
     hertz = torch.arange(len(fine), device=fine.device) * config.sample_rate / config.n_fft
     low = ((_NOISE_HZ - hertz) / (_NOISE_HZ - _PARTIALS_HZ)).clamp(0, 1)
     share = low[:, None] * voiced
-    kept = torch.lerp(fine.clamp_min(_TINY).log(), raised.clamp_min(_TINY).log(), share)
-    return kept.exp() * tract.exp()
+    fine_structure = torch.lerp(fine.clamp_min(_TINY).log(), raised.clamp_min(_TINY).log(), share)
+    return fine_structure.exp() * tract.exp()
