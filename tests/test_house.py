@@ -37,3 +37,20 @@ def test_modules_say_what_they_are() -> None:
 def test_names_say_something() -> None:
     below = {part for path in MODULES for part in path.relative_to(ROOT).with_suffix("").parts}
     assert [name for name in sorted(below) if _EMPTY_NAMES.fullmatch(name)] == []
+
+
+def test_modules_fit_into_a_head() -> None:
+    rest = [path for folder in ("benchmarks", "deploy") for path in (ROOT / folder).rglob("*.py")]
+    long = {
+        shown(path): length
+        for path in [*MODULES, *rest]
+        if (length := len(path.read_text(encoding="utf-8").splitlines())) > 300
+    }
+    assert long == {}
+
+
+def test_names_are_nouns_of_the_field() -> None:
+    """`found` and `told` say how something came about, and not what it is."""
+    pattern = re.compile(r"\b(?:told|found)\b")
+    count = sum(len(pattern.findall(path.read_text(encoding="utf-8"))) for path in MODULES)
+    assert count <= 20
