@@ -53,15 +53,17 @@ def write(workspace: Path, target: Path, *, with_data: bool = False) -> Content:
     left_out = tuple(name for name in LEFT_OUT if not (with_data and name == "data"))
     folder = files.temporary_folder(target)
     try:
-        made = folder / "backup"
+        partial = folder / "backup"
         # Models are random numbers to a compressor: the fastest level gains as much as any other.
         with (
-            tarfile.open(made, "w:gz", compresslevel=1) if compressed else tarfile.open(made, "w")
+            tarfile.open(partial, "w:gz", compresslevel=1)
+            if compressed
+            else tarfile.open(partial, "w")
         ) as archive:
             content = _fill(archive, workspace, left_out, folder)
-        made.chmod(0o600)  # a registry may be private
-        files.sync(made)
-        _place(made, target)
+        partial.chmod(0o600)  # a registry may be private
+        files.sync(partial)
+        _place(partial, target)
         files.sync(target.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -38,7 +38,7 @@ def build(image: Callable[[str], str] = images.of) -> Any:
             preprocess(data=data, config=preprocess_config, data_version=data_version),
             "preprocess",
         )
-        made = settings.apply(
+        validation = settings.apply(
             cross_validate(
                 spectrograms=prepared.outputs["spectrograms"],
                 config=train_config,
@@ -47,6 +47,7 @@ def build(image: Callable[[str], str] = images.of) -> Any:
             ),
             "train",
         )
-        return Outputs(made.outputs["folds"], made.outputs["metrics"])  # type: ignore[return-value]
+        folds, metrics = validation.outputs["folds"], validation.outputs["metrics"]
+        return Outputs(folds, metrics)  # type: ignore[return-value]
 
     return cross_validation
