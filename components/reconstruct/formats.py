@@ -32,4 +32,6 @@ def check_content(path: Path, config: ReconstructConfig) -> None:
                 "result", config, channels=file.channels, sample_rate=file.sample_rate, samples=0
             )
         except InputError as error:
-            raise AudioError(path, f"cannot have a result in this format: {error}") from None
+            # The result has another name than here, which the message need not say.
+            reason = str(error).removeprefix(f"result.{config.format}: ")
+            raise AudioError(path, f"cannot have a result in this format: {reason}") from None

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from conftest import RATE, ROOT, noise, tone
@@ -73,6 +74,10 @@ def _no_text(folder: Path) -> None:
     (folder / "a.wav").rename(folder / NO_TEXT)
 
 
+def _nine_channels(folder: Path) -> None:
+    soundfile.write(folder / "a.wav", np.tile(tone(seconds=1)[:, None], 9), RATE)
+
+
 def _socket(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         # A name of a socket has at most 107 bytes; the folder's is longer.
@@ -93,6 +98,7 @@ def _socket(folder: Path) -> None:
         (None, ("/dev/zero", "b.wav", "-o", "c.wav"), "content: /dev/zero: is not a file"),
         (_socket, ("a.wav", "socket.wav", "-o", "c.wav"), "style: socket.wav: is not a file"),
         (_socket, ("a.wav", "b.wav", "-o", "socket.wav"), "is no plain file"),
+        (_nine_channels, ("a.wav", "b.wav", "-o", "c.flac"), "format: FLAC holds at most 8"),
         (_no_text, (NO_TEXT, "b.wav", "-o", "c.wav"), "name that is not UTF-8; rename it"),
         (_no_text, ("b.wav", NO_TEXT, "-o", "c.wav"), "name that is not UTF-8; rename it"),
         (None, ("a.wav", "b.wav", "-o", NO_TEXT), "name that is not UTF-8; rename it"),
