@@ -195,6 +195,10 @@ def _get(client: Client, url: str) -> Iterator[bytes] | None:
         if answer.status != 200 or "html" in answer.headers.get("content-type", ""):
             return None
         return _parts(client, answer)
+    except urllib3.exceptions.SSLError as error:
+        # Not "no lines": nobody else says that the server is another than the one that is known.
+        host = urllib3.util.parse_url(url).netloc
+        raise AudiostyleError(f"logs: TLS with {host} failed ({type(error).__name__})") from None
     except urllib3.exceptions.HTTPError:
         return None
 
