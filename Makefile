@@ -23,13 +23,12 @@ test: .venv/.dev tests/browser/node_modules/.installed  ## all tests
 
 # Needs a server in KF_PIPELINES_ENDPOINT; docs/cluster.md says what else can be set.
 live: .venv/.dev  ## the tests of a real Kubeflow Pipelines, and the table of what was seen
-	$(BIN)/python -m pytest tests/live --live-table docs/cluster.md $(PYTEST_ARGS)
+	PYTHONPATH=tests/live $(BIN)/python -m pytest -p live_table tests/live --live-table docs/cluster.md $(PYTEST_ARGS)
 
 check: .venv/.dev  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=tests/live $(BIN)/mypy tests/live/*.py
 	$(BIN)/lint-imports
 
 format: .venv/.dev  ## put the code in the house's format

@@ -27,6 +27,11 @@ import yaml
 
 from audiostyle.store import open_store
 
+needs_server = pytest.mark.skipif(
+    not os.environ.get("KF_PIPELINES_ENDPOINT"),
+    reason="no server: set KF_PIPELINES_ENDPOINT (docs/cluster.md)",
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAY = ROOT / "deploy" / "kustomize" / "overlays" / "standalone" / "cluster.yaml"
 INSTRUMENTS = ROOT / "examples" / "instruments"

@@ -1,3 +1,4 @@
+# ruff: noqa: F401, fixtures
 """Runs on a real server: whole, failing, canceled, from the cache, with a pod deleted."""
 
 import os
@@ -8,9 +9,21 @@ import time
 from collections.abc import Callable
 
 import pytest
-from live_server import ROOT, Live, Output, away
+from live_server import (
+    ROOT,
+    Live,
+    Output,
+    away,
+    champion,
+    kubectl,
+    live,
+    needs_server,
+    trained,
+)
 
 from audiostyle.store import open_store
+
+pytestmark = needs_server
 
 STAGES = ("preprocess", "train", "register", "stylize", "reconstruct")
 

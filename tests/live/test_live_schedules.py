@@ -1,3 +1,4 @@
+# ruff: noqa: F401, fixtures
 """Schedules and shards on a real server."""
 
 import re
@@ -5,9 +6,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from live_server import INSTRUMENTS, Live, Output
+from live_server import INSTRUMENTS, Live, Output, kubectl, live, needs_server, trained
 
 from audiostyle.store import open_store
+
+pytestmark = needs_server
 
 MANY = (3, 12, 30)
 
