@@ -28,6 +28,11 @@ DEBUG = "AUDIOSTYLE_DEBUG"
 class _Ending(click.Command):
     """A command line of which all that is printed goes through `audiostyle.terminal`."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Of each command, so that its help is the same by itself and below a group.
+        self.context_settings.setdefault("help_option_names", ["-h", "--help"])
+
     def main(
         self,
         args: Sequence[str] | None = None,

@@ -47,7 +47,7 @@ def train(
     for split in spectrogram_set.SPLITS:
         if not len(clips.where(split)):
             raise InputError(
-                f"train: none of the {len(clips.clips)} clips is in the {split} split, so that"
+                f"{data}: none of the {len(clips.clips)} clips is in the {split} split, so that"
                 " nothing could be trained and measured; add recordings, raise that split's share"
                 " (`preprocess` in --config), or put some into a folder of its name"
             )

@@ -44,9 +44,8 @@ def test_json_that_cannot_be_worked_with(text: str, words: str) -> None:
         ("a: &a [*a]\n", "alias"),
         ("!!bool x", "x"),
         ("!!timestamp x", "groupdict"),
-        ("2001-99-99", "month"),
         ("!!python/object/apply:os.system [id]", "could not determine a constructor"),
-        ("9" * 5000, "integer string conversion"),
+        ("9" * 5000, "has a number of 5000 digits"),
     ],
 )
 def test_yaml_that_cannot_be_worked_with(text: str, words: str) -> None:
@@ -60,7 +59,7 @@ def test_plain_json_and_yaml_are_read() -> None:
         "ü": [1, 2.5, None, "\u2028"]
     }
     assert untrusted.yaml_value("a: {b: [1, 2.5, yes]}\n# &c\nc: '*d'\n") == {
-        "a": {"b": [1, 2.5, True]},
+        "a": {"b": [1, 2.5, "yes"]},
         "c": "*d",
     }
 

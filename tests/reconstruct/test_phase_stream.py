@@ -148,7 +148,7 @@ HOUR = """
 import json
 from pathlib import Path
 import numpy as np
-from components.reconstruct.phase import stream
+from components.reconstruct.phase.retrieval import stream
 
 BLOCK, FRAMES, HOP = 400, 1 + 3600 * 22050 // 512, 512
 window = np.hanning(2049)[:-1].astype(np.float32)

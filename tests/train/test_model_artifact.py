@@ -15,8 +15,10 @@ import mlflow
 import numpy as np
 import pytest
 import safetensors.torch
+import soundfile
 import torch
 from click.testing import CliRunner
+from conftest import RATE, tone
 from made_sets import one_thread  # noqa: F401, a fixture
 from mlflow_server import empty_database, registry_uri  # noqa: F401, fixtures
 
@@ -209,7 +211,9 @@ def test_refused_when_it_comes_from_the_registry(name: str, uri: str, tmp_path: 
         made, words = spoil(name, kept, tmp_path / "made")
         shutil.rmtree(stored)
         shutil.copytree(made, stored)
-        command = ["stylize", __file__, __file__, "-o", str(tmp_path / "out.wav"), "--model", "1"]
+        sound = str(tmp_path / "sound.wav")
+        soundfile.write(sound, tone(), RATE)
+        command = ["stylize", sound, sound, "-o", str(tmp_path / "out.wav"), "--model", "1"]
         done = CliRunner().invoke(main, [*command, "--tracking-uri", uri])
         assert done.exit_code == 2
         assert re.search(words, done.output), done.output
