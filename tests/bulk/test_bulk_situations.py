@@ -249,7 +249,7 @@ def test_situations(
             ends[result.exit_code] = ends.get(result.exit_code, 0) + 1
         shutil.rmtree(fast_folder / str(seed))
     # Some of each kind, or the situations have become too easy or too hard.
-    assert ends.get(0) and ends.get(2), ends
+    assert ends.get(0) and (ends.get(1) or ends.get(2)), ends
 
 
 def _call(given: list[str], printed: Path) -> None:
