@@ -101,7 +101,8 @@ def test_content_as_its_own_style_stays(model: Classifier) -> None:
 def test_loudness_changes_nothing_but_loudness(model: Classifier, method: str) -> None:
     content = spectrum(model, tone(440, harmonics=8, seconds=1))
     style = spectrum(model, noise(seconds=1))
-    few = settings(method, iterations=3)
+    # Small steps: Adam's first go by the sign of each gradient, and rounding turns some signs.
+    few = settings(method, iterations=3, learning_rate=0.01)
     a = transfer_pair(model, content, style, few).magnitude
     b = transfer_pair(model, content * 0.01, style * 30, few).magnitude
     assert (100 * b - a).norm() / a.norm() < 0.06
