@@ -115,7 +115,7 @@ print(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split(
 def test_memory_does_not_grow_with_length(classifier: Path, tmp_path: Path) -> None:
     peaks = []
     soundfile.write(tmp_path / "style.wav", tone(300, seconds=1), RATE)
-    for minutes in (1, 4):
+    for minutes in (2, 6):  # several batches each: the first ones fill the allocator's pools
         content = tmp_path / f"{minutes}.wav"
         soundfile.write(content, np.stack([tone(seconds=60 * minutes)] * 2, 1), RATE)
         arguments = [content, tmp_path / "style.wav", classifier, tmp_path / f"set{minutes}"]
@@ -126,5 +126,5 @@ def test_memory_does_not_grow_with_length(classifier: Path, tmp_path: Path) -> N
             check=True,
         )
         peaks.append(int(done.stdout.split()[-1]) / 1024)
-    # Three more minutes of stereo are 32 MB of samples and 130 MB of spectrogram.
-    assert peaks[1] - peaks[0] < 30
+    # Four more minutes of stereo are 42 MB of samples and 170 MB of spectrogram.
+    assert peaks[1] - peaks[0] < 40, peaks
