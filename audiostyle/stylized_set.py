@@ -34,6 +34,7 @@ class Item:
 
     sources: role to the name that the recording had; audio: role to its path in the set.
     losses: term to its values, step by step. error: what stopped the item early, or "".
+    heard: what the method heard in the recordings, for people: short lines of plain text, or "".
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
@@ -48,6 +49,7 @@ class Item:
     settings: dict[str, Any]
     losses: dict[str, list[float]] = field(default_factory=dict)
     error: str = ""
+    heard: str = ""
 
 
 def save_shards(folder: Path, id: str, blocks: Iterable[tuple[Tensor, Tensor]]) -> int:
