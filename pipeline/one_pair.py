@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,31 +22,34 @@ from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.formats import check_content
 from components.stylize.config import StylizeConfig
 from pipeline.bulk.overlaps import is_inside, plain_address, same_file
+from pipeline.styles import Place, Style, named_style, recording_of
 
 log = logging.getLogger(__name__)
-
-Place = Path | str  # a file, or s3://bucket/key
 
 
 @dataclass(frozen=True)
 class Request:
-    """A pair and where its result goes: files, or s3:// addresses."""
+    """A pair and where its result goes: files, or s3:// addresses; of a style, one or several."""
 
     content: Place
-    style: Place
+    style: Style
     output: Place
 
     @classmethod
-    def parse(cls, content: str, style: str, output: str) -> "Request":
-        """From texts of a command line. Raises InputError naming the argument."""
-        return cls(_place("content", content), _place("style", style), _place("output", output))
+    def parse(cls, content: str, styles: Sequence[str], output: str, shares: str = "") -> "Request":
+        """From texts of a command line; see `styles.style_of`. Raises InputError naming one."""
+        style = named_style(styles, shares)
+        return cls(_place("content", content), style, _place("output", output))
 
     def check(self) -> None:
         """Raise InputError for a recording that is missing, and an output that cannot be written.
 
         Reads no recording and writes nothing.
         """
-        for name, place in (("content", self.content), ("style", self.style)):
+        for name, place in (
+            ("content", self.content),
+            *(("style", place) for place in self.style.places),
+        ):
             _check_recording(name, place)
             if _same(place, self.output):
                 raise InputError(f"output: {self.output} is the {name}; give another name")
@@ -89,7 +92,7 @@ def stylize_pair(
         from components.stylize.pairs import Pair
         from components.stylize.stylize import stylize
 
-        pairs = [Pair("result", request.content, request.style)]
+        pairs = [Pair("result", request.content, recording_of(request.style, folder))]
         with _unfinished(request, workspace) as unfinished:
             stylized = folder / "stylized"
             errors = stylize(
@@ -103,7 +106,9 @@ def stylize_pair(
 @contextmanager
 def _unfinished(request: Request, workspace: Path) -> Iterator[Path]:
     """The folder for windows that are finished. It stays after an error, which the log says."""
-    key = digest_of([str(x) for x in (request.content, request.style, request.output)])
+    single = request.style.is_single
+    style = str(request.style.places[0]) if single else request.style.plain()
+    key = digest_of([str(request.content), style, str(request.output)])
     folder = workspace / "unfinished" / key[:16]
     try:
         yield folder

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from audiostyle.errors import InputError
 from audiostyle.network import Classifier
 from components.stylize.bursts import restrained
 from components.stylize.config import StylizeConfig
@@ -20,7 +19,6 @@ __all__ = [
     "StylizeConfig",
     "Transferred",
     "resolved",
-    "several",
     "style_of",
     "transfer",
     "transfer_pair",
@@ -31,8 +29,6 @@ log = logging.getLogger(__name__)
 # Frames of noise drawn at a time, each block from a seed of its own, so that windows of one
 # recording have the same noise where they overlap.
 _NOISE_FRAMES = 64
-# Frames of a run, 3 s at the defaults, that is taken of one of several styles.
-_RUN = 130
 # Of the loudest cell, 75 dB down: where `strength` averages logarithms, nothing is fainter.
 _FAINT = 10 ** (-75 / 20)
 # A step in nepers for Adam; for L-BFGS the whole of what curvature asks for.
@@ -74,30 +70,6 @@ def style_of(method: Method, magnitude: Tensor) -> Style:
         **method.style(scaled),
         "register": register(scaled.square().mean(1), method.spectrogram),
     }
-
-
-def several(magnitudes: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:
-    """Several recordings of one style as one, for `style_of`: [bins, frames] of all of them.
-
-    Each counts by its weight, whatever its length and level: of a clip that is long for its weight
-    an evenly spread part is taken. Raises InputError where weights are not one each, or not
-    positive.
-    """
-    weights = [1.0] * len(magnitudes) if weights is None else list(weights)
-    if len(weights) != len(magnitudes) or not magnitudes or not min(weights) > 0:
-        raise InputError(
-            f"styles: needs a weight above 0 for each of {len(magnitudes)} (got {weights})"
-        )
-    frames = min(x.shape[1] / weight for x, weight in zip(magnitudes, weights, strict=True))
-    parts = []
-    for magnitude, weight in zip(magnitudes, weights, strict=True):
-        count = max(1, round(frames * weight))
-        runs = max(1, min(count // _RUN, magnitude.shape[1] // _RUN))
-        room = magnitude.shape[1] - count // runs
-        starts = [room * number // max(1, runs - 1) for number in range(runs)]
-        level = magnitude.square().mean().sqrt().clamp_min(1e-12)
-        parts += [magnitude[:, at : at + count // runs] * (LEVEL / level) for at in starts]
-    return torch.cat(parts, 1)
 
 
 def transfer(

@@ -22,13 +22,14 @@ from components.stylize.config import StylizeConfig
 from pipeline.bulk import manifest
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.dispatch import CHECKPOINTS, run
-from pipeline.bulk.items import Base, Items
+from pipeline.bulk.items import Base, Items, with_one_style
 from pipeline.bulk.ledger import STATE, Ledger
 from pipeline.bulk.lock import BEAT, EXPIRY, Lock
 from pipeline.bulk.overlaps import refuse_model_folder, refuse_overlaps
 from pipeline.bulk.plan import Model, Plan, Rates, described, plan
 from pipeline.bulk.report import Page, write
 from pipeline.bulk.results import Counts, StoppedError
+from pipeline.styles import Style
 
 # From a folder, into which a classifier may be put, to where it is and what it is called.
 Finder = Callable[[Path], tuple[Path, str]]
@@ -43,7 +44,8 @@ class Job:
     """What is to be stylized, and where results go.
 
     out: folder or s3:// of the results. manifest, or contents and styles: see `manifest.read` and
-    `manifest.product`. shard: which part of how many. base: settings that items' own are laid over.
+    `manifest.product`; style: of several recordings, instead of styles. shard: which part of how
+    many. base: settings that items' own are laid over.
     """
 
     out: str
@@ -52,6 +54,7 @@ class Job:
     manifest: str = ""
     contents: str = ""
     styles: str = ""
+    style: Style | None = None
     shard: tuple[int, int] = (0, 1)
 
     @classmethod
@@ -77,7 +80,7 @@ class Job:
         if self.manifest:
             items = manifest.read(self.manifest, self.base, path)
         else:
-            items = manifest.product(self.contents, self.styles, self.base, path)
+            items = manifest.product(self.contents, self.style or self.styles, path)
         return items
 
 
@@ -186,7 +189,8 @@ def _planning(job: Job, ledger: Ledger, find: Finder) -> Iterator[tuple[Items, M
         classifier, name = find(folder)
         refuse_model_folder(ledger.store, classifier)
         digest = opening(classifier, CLASSIFIER).digest
-        yield items.shard(*job.shard, folder / "shard"), Model(classifier, name, digest), folder
+        chosen = with_one_style(items.shard(*job.shard, folder / "shard"), folder)
+        yield chosen, Model(classifier, name, digest), folder
 
 
 def _require_writable(folder: Path) -> None:

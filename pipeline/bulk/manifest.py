@@ -1,9 +1,7 @@
 """What a bulk job is to do: rows of a manifest, or every content in every style; checked whole."""
 
 import json
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -11,21 +9,19 @@ from typing import Any
 from audiostyle.errors import InputError
 from audiostyle.manifest import Columns, Row, rows
 from audiostyle.recordings import beside, is_object
-from audiostyle.store import open_store
 from audiostyle.uris import file_path, scheme_of, split_object
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import COLUMNS, SAFE_ID
+from pipeline.bulk.checking import checked
 from pipeline.bulk.globs import matching, named
-from pipeline.bulk.items import Base, Item, Items, written
+from pipeline.bulk.items import Base, Item, Items
+from pipeline.styles import MOST, Style, shares_of, style_of
 
-ROLES = ("content", "style", "target")
 # The columns of every manifest; all others are settings.
-_FIXED = (*COLUMNS, "target")
-# Objects whose sizes are asked for at a time.
-_ASKING = 16
-# Bad rows that an error names.
-_NAMED = 100
+_STYLES = ("style", *(f"style_{number}" for number in range(2, MOST + 1)))
+_TEXT = frozenset((*COLUMNS, "target", *_STYLES))
+_FIXED = _TEXT | {"shares"}
 # Names that Windows keeps for devices, whatever follows the first dot.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
 
@@ -35,31 +31,35 @@ _SETTINGS = {
     "reconstruct": frozenset(ReconstructConfig.model_fields),
 }
 
-_Objects = dict[str, tuple[int, str]]  # of each address size in bytes, and tag
-
 
 def read(manifest: Path | str, base: Base, path: Path) -> Items:
     """Check a manifest whole and write its items to the file `path`.
 
     manifest: CSV, JSON lines or YAML by its ending; a file or s3://. Columns id, content, style,
-    optionally target, and settings: `stylize.NAME`, `reconstruct.NAME`, or a name that only one of
+    optionally target, style_2 to style_20 and shares (see `styles.style_of`), and settings:
+    `stylize.NAME`, `reconstruct.NAME`, or a name that only one of
     the two stages has. Relative paths are relative to it.
 
     Raises one InputError that names every bad row's line and why.
     """
-    columns = Columns(COLUMNS, _column_problem, lambda name: name in _FIXED)
+    columns = Columns(COLUMNS, _column_problem, lambda name: name in _TEXT)
     place = manifest if is_object(manifest) else Path(manifest)
     reader = _Reader(place, base)
-    return _checked(str(manifest), map(reader.item, rows(place, columns)), path)
+    return checked(str(manifest), map(reader.item, rows(place, columns)), path)
 
 
-def product(contents: str, styles: str, base: Base, path: Path) -> Items:
+def product(contents: str, styles: str | Style, path: Path) -> Items:
     """Every content in every style, written to the file `path`.
 
     contents, styles: patterns of files (`**` reaches into folders) or of objects, s3://bucket/….
-    An id is made of both names. Raises InputError for a pattern that nothing matches.
+    An id is made of both names. With a style of several recordings, there is one result of each
+    content, and its name is the id. Raises InputError for a pattern that nothing matches, and for
+    a recording that does not exist.
     """
-    content_ids, style_ids = (named(matching(pattern)) for pattern in (contents, styles))
+    content_ids = named(matching(contents))
+    if isinstance(styles, Style):
+        return checked(contents, _in_style(content_ids, styles), path)
+    style_ids = named(matching(styles))
     sizes = {place: _size(place)[0] for place in content_ids if not is_object(place)}
     items = (
         Item(
@@ -71,79 +71,23 @@ def product(contents: str, styles: str, base: Base, path: Path) -> Items:
         for style in style_ids
         for content in content_ids
     )
-    return _checked(f"{contents} x {styles}", ((item, 0, []) for item in items), path)
+    return checked(f"{contents} x {styles}", ((item, 0, []) for item in items), path)
 
 
-def _checked(name: str, rows: Iterable[tuple[Item | None, int, list[str]]], path: Path) -> Items:
-    """Items of rows, with sizes and tags of objects. Raises InputError with all that is wrong."""
-    problems: dict[int, list[str]] = {}
-    lines: dict[str, int] = {}  # address of an object to the first line that names it
-    items = written(_good(rows, problems, lines), path)
-    objects: _Objects = {}
-    for address, size_and_tag in _asked(lines):
-        if size_and_tag is None:
-            problem = f"{address}: there is no such object"
-            problems.setdefault(lines[address], []).append(problem)
-        else:
-            objects[address] = size_and_tag
-    if problems:
-        bad = [
-            f"{f'line {line}: ' if line else ''}{'; '.join(problems[line])}"
-            for line in sorted(problems)
-        ]
-        more = f"\n  and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        raise InputError(f"{name}: {len(bad)} bad rows\n  " + "\n  ".join(bad[:_NAMED]) + more)
-    if not items.count:
-        raise InputError(f"{name}: has no rows")
-    if objects:
-        tagged = written((_tagged(item, objects) for item in items), path.with_suffix(".tagged"))
-        tagged.path.replace(path)
-    return items
-
-
-def _good(
-    rows: Iterable[tuple[Item | None, int, list[str]]],
-    problems: dict[int, list[str]],
-    lines: dict[str, int],
-) -> Iterator[Item]:
-    """The items of rows; notes what is wrong by line, and the objects that are named."""
-    seen: dict[str, int] = {}
-    for item, line, wrong in rows:
-        if item is not None:
-            id = item.id.casefold()
-            if id in seen:
-                wrong.append(
-                    f"id {item.id!r} stands in line {seen[id]} already (capitals do not count)"
-                )
-            seen.setdefault(id, line)
-            for address in filter(is_object, item.places().values()):
-                lines.setdefault(address, line)
-            yield item
-        if wrong:
-            problems.setdefault(line, []).extend(wrong)  # of YAML a line may hold several
-
-
-def _tagged(item: Item, objects: _Objects) -> Item:
-    places = item.places()
-    tags = {role: objects[place][1] for role, place in places.items() if place in objects}
-    return replace(item, tags=tags, size=objects.get(item.content, (item.size, ""))[0])
-
-
-def _asked(addresses: Iterable[str]) -> Iterator[tuple[str, tuple[int, str] | None]]:
-    """Size and tag of each object, or None where there is none."""
-    keys = {address: split_object(address) for address in addresses}
-    stores = {bucket: open_store(bucket) for bucket in {bucket for bucket, _ in keys.values()}}
-    for store in stores.values():
-        store.check()
-
-    def ask(address: str) -> tuple[int, str] | None:
-        bucket, key = keys[address]
-        tag = stores[bucket].tag(key)
-        size = stores[bucket].size(key) if tag else None
-        return None if tag is None or size is None else (size, tag)
-
-    with ThreadPoolExecutor(_ASKING) as pool:
-        yield from zip(keys, pool.map(ask, keys), strict=True)
+def _in_style(
+    content_ids: dict[str, str], style: Style
+) -> Iterator[tuple[Item | None, int, list[str]]]:
+    first, *others = (str(x if is_object(x) else Path(x).absolute()) for x in style.places)
+    wrong = [
+        f"style {place}: {problem}"
+        for place in (first, *others)
+        if not is_object(place) and (problem := _size(place)[1])
+    ]
+    for content, id in content_ids.items():
+        size = 0 if is_object(content) else _size(content)[0]
+        shares = list(style.shares)
+        yield Item(id, content, first, size=size, more_styles=others, shares=shares), 0, wrong
+        wrong = []
 
 
 class _Reader:
@@ -156,6 +100,8 @@ class _Reader:
         self._manifest = manifest
         self._size = lru_cache(maxsize=1 << 16)(_size)
         self._problem = lru_cache(maxsize=1 << 12)(partial(_settings_problem, base))
+        # A folder, or a class of a data set, is looked through once.
+        self._style = lru_cache(maxsize=1 << 12)(partial(style_of, manifest=manifest))
 
     def item(self, row: Row) -> tuple[Item | None, int, list[str]]:
         """The item, or None, the row's line, and what is wrong. Sizes of objects are unknown."""
@@ -170,14 +116,42 @@ class _Reader:
             )
         if id.partition(".")[0].lower() in _DEVICES or id.endswith("."):
             wrong.append(f"id {id!r} is not a safe file name on Windows")
-        places = {role: self._placed(row, role, wrong) for role in ROLES}
+        content, size = self._placed(row, "content", wrong)
+        style, *others = self._styled(row, wrong) or [("", 1.0)]
+        target, _ = self._placed(row, "target", wrong)
         settings = self._settings(row, wrong)
         if wrong:
             return None, row.line, wrong
-        content, style, target = (place for place, _ in places.values())
-        size = places["content"][1]
-        item = Item(id, content, style, target or None, **settings, size=size, line=row.line)
+        item = Item(
+            id,
+            content,
+            style[0],
+            target or None,
+            **settings,
+            size=size,
+            more_styles=[place for place, _ in others],
+            shares=[share for _, share in (style, *others)],
+            line=row.line,
+        )
         return item, row.line, wrong
+
+    def _styled(self, row: Row, wrong: list[str]) -> list[tuple[str, float]]:
+        """The recordings of the style, with the share of each."""
+        texts = tuple(text for name in _STYLES if (text := _text(row, name, wrong)))
+        if not texts or not row.cells.get("style"):
+            return []  # which `_text` has named
+        try:
+            style = self._style(texts, tuple(shares_of(row.cells.get("shares"))))
+        except InputError as error:
+            named = str(error).startswith(("style: ", "shares: "))
+            wrong.append(str(error) if named else f"style {error}")
+            return []
+        places = [str(place) for place in style.places]
+        for place in places:
+            problem = _object_problem(place) if is_object(place) else self._size(place)[1]
+            if problem:
+                wrong.append(f"style {place}: {problem}")
+        return list(zip(places, style.shares, strict=True))
 
     def _placed(self, row: Row, role: str, wrong: list[str]) -> tuple[str, int]:
         """Where a recording is, and its size, 0 where that is still to be asked for."""
@@ -263,6 +237,14 @@ def _settings_problem(base: Base, settings: str) -> str:
     """What is wrong with settings by stage, as JSON."""
     try:
         base.parsed(**json.loads(settings), source="settings")
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _object_problem(address: str) -> str:
+    try:
+        split_object(address)
     except InputError as error:
         return str(error)
     return ""

@@ -33,6 +33,10 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_options(group)(function)
 
 
+# What a single pair takes as well.
+_SHARED = ("style", "shares")
+
+
 @dataclass(frozen=True)
 class BulkRequest:
     """A bulk job as the command line describes it."""
@@ -45,11 +49,13 @@ class BulkRequest:
     price_per_hour: float | None
     shard: str
     how: dict[str, Any]
+    style: tuple[str, ...] = ()
+    shares: str = ""
 
     @classmethod
     def take(cls, options: dict[str, Any]) -> "BulkRequest":
         """Take its options out of a command's."""
-        names = [name for name in cls.__dataclass_fields__ if name != "how"]
+        names = [name for name in cls.__dataclass_fields__ if name not in ("how", *_SHARED)]
         return cls(
             **{name: options.pop(name) for name in names}, how=values_from(BulkConfig, options)
         )
@@ -57,8 +63,10 @@ class BulkRequest:
     @property
     def is_complete(self) -> bool:
         """Whether a bulk job is described, and all that it needs."""
-        sources = bool(self.manifest) + bool(self.contents and self.styles)
-        return sources == 1 and bool(self.contents) == bool(self.styles) and bool(self.out)
+        styles = bool(self.styles) + bool(self.style)
+        sources = bool(self.manifest) + bool(self.contents)
+        chosen = styles == bool(self.contents) and not (self.shares and not self.style)
+        return sources == 1 and chosen and bool(self.out)
 
     @property
     def is_empty(self) -> bool:
@@ -74,6 +82,7 @@ def bulk(request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, worksp
     """
     from pipeline.bulk.items import Base
     from pipeline.bulk.job import Job, foresee, work
+    from pipeline.styles import named_style
 
     job = Job(
         str(request.out),
@@ -82,6 +91,7 @@ def bulk(request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, worksp
         request.manifest or "",
         request.contents or "",
         request.styles or "",
+        named_style(request.style, request.shares) if request.style else None,
         _shard(request.shard),
     )
     if request.dry_run:

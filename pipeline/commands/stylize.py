@@ -1,5 +1,6 @@
 """`audiostyle stylize`: one pair of recordings, or all of a manifest."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,19 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
 @click.argument("content", required=False)
 @click.argument("style", required=False)
 @click.option("-o", "--output", metavar="FILE", help="Result, .wav or .flac; a file or s3://.")
+@click.option(
+    "--style",
+    "more_styles",
+    metavar="STYLE",
+    multiple=True,
+    help="One more STYLE of the same result; may be repeated.",
+)
+@click.option(
+    "--shares",
+    default="",
+    metavar="LIST",
+    help="What each STYLE counts for, in order, such as 0.7,0.3. [default: all the same]",
+)
 @bulk_options
 @setting_options(
     StylizeConfig,
@@ -44,6 +58,8 @@ def stylize(
     content: str | None,
     style: str | None,
     output: str | None,
+    more_styles: tuple[str, ...],
+    shares: str,
     model: str,
     config: Path | None,
     workspace: Path,
@@ -52,7 +68,8 @@ def stylize(
 ) -> None:
     """Give CONTENT the style of STYLE, or do so for every row of a manifest.
 
-    Recordings are files or s3:// addresses.
+    Recordings are files or s3:// addresses. STYLE may also be a folder of recordings, or a class
+    of a data set: class:NAME@DATA. A file whose name begins with "class:" is ./class:….
 
     A file at -o is replaced. So are files in --out with the name of an output: ID.wav (or ID.flac),
     results.jsonl, report.html and the other files of the report. An input recording is never
@@ -66,20 +83,22 @@ def stylize(
     def find(folder: Path) -> tuple[Path, str]:
         return _model(model, workspace, tracking_uri, folder)
 
-    if content is None or style is None or output is None:
+    styles = (*((style,) if style else ()), *more_styles)
+    request = replace(request, style=styles if content is None else (), shares=shares)
+    if content is None or not styles or output is None:
         if content or style or output or not request.is_complete:
             raise click.UsageError(
                 "give CONTENT STYLE -o OUT.wav, or --manifest FILE (or --contents GLOB --styles"
-                " GLOB) --out URI"
+                " GLOB, or --style STYLE) --out URI"
             )
         stylize_config, reconstruct_config = _settings(config, options)
         bulk(request, stylize_config, reconstruct_config, find, workspace)
         return
-    if not request.is_empty:
+    if not replace(request, shares="").is_empty:
         raise click.UsageError("CONTENT STYLE -o OUT.wav takes no option of a manifest's")
     from pipeline.one_pair import Request, stylize_pair
 
-    pair = Request.parse(content, style, output)
+    pair = Request.parse(content, styles, output, shares)
     pair.check()
     stylize_config, reconstruct_config = _settings(config, options)
     errors = stylize_pair(pair, find, stylize_config, reconstruct_config, workspace)

@@ -110,17 +110,15 @@ def test_cross_product(clips: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     for place in (tmp_path / "c1.wav", tmp_path / "more" / "C1.flac", tmp_path / "x ü.wav"):
         place.write_bytes(b"x")
-    items = list(
-        manifest.product(f"{tmp_path}/**/*.*", f"{clips}/s[0-2].wav", BASE, tmp_path / "items")
-    )
+    items = list(manifest.product(f"{tmp_path}/**/*.*", f"{clips}/s[0-2].wav", tmp_path / "items"))
     assert len(items) == 3 * 3
     assert len({item.id.lower() for item in items}) == 9
     assert {"x--s0", "x--s1", "x--s2"} <= {item.id for item in items}
     # Names do not depend on what else is there in no conflict with them.
-    again = list(manifest.product(f"{tmp_path}/x*", f"{clips}/s0.wav", BASE, tmp_path / "items"))
+    again = list(manifest.product(f"{tmp_path}/x*", f"{clips}/s0.wav", tmp_path / "items"))
     assert [item.id for item in again] == ["x--s0"]
     with pytest.raises(InputError, match="matches no file"):
-        manifest.product(f"{tmp_path}/*.ogg", f"{clips}/s*.wav", BASE, tmp_path / "items")
+        manifest.product(f"{tmp_path}/*.ogg", f"{clips}/s*.wav", tmp_path / "items")
 
 
 def test_shards_share_all_items(clips: Path, tmp_path: Path) -> None:

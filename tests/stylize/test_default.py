@@ -20,7 +20,7 @@ from components.stylize.config import StylizeConfig
 from components.stylize.methods.parts.pitch import track
 from components.stylize.methods.parts.speech import speechness
 from components.stylize.methods.parts.texture import textureness
-from components.stylize.transfer import several, transfer_pair
+from components.stylize.transfer import transfer_pair
 
 CONFIG = SpectrogramConfig()
 
@@ -205,21 +205,6 @@ def test_notes_stay_and_a_texture_sounds_between_them(model: Classifier) -> None
         assert float(level[1][bin_ - 1 : bin_ + 2].max() - around) > 6
     high = slice(600, 1000)  # where the chord has next to nothing
     assert float((level[1] - level[0])[high].mean()) > 10
-
-
-def test_several_styles_count_by_their_weight(model: Classifier) -> None:
-    one, two = spectrum(melody(3, 0.0)), spectrum(np.tile(melody(20, 5.0), 3)) * 9
-    both = several([one, two])
-    halves = both[:, : both.shape[1] // 2], both[:, both.shape[1] // 2 :]
-    assert float(halves[0].norm() / halves[1].norm()) == pytest.approx(1, abs=0.2)
-    content = spectrum(melody(8, 1.0))
-    results = [stylised(model, content, x) for x in (one, several([one, two], [1, 3]), two)]
-    assert apart(results[1], results[2]) < apart(results[0], results[2])
-    heavy = stylised(model, content, several([one, two], [9, 1]))
-    assert apart(heavy, results[0]) < apart(results[1], results[0])
-    for weights in ([1], [1, 0], [1, -1]):
-        with pytest.raises(InputError, match="styles"):
-            several([one, two], weights)
 
 
 @pytest.mark.parametrize(

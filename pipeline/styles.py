@@ -1,0 +1,163 @@
+"""A style as people name it: a recording, a folder, a class of a data set, or several of these."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiostyle.artifacts import digest_of
+from audiostyle.errors import InputError
+from audiostyle.recordings import Recordings, beside, is_object
+from audiostyle.store import open_store
+from audiostyle.uris import file_path, join_s3, scheme_of, split_s3
+
+Place = Path | str  # a file, or s3://bucket/key
+
+# Recordings of one style: of each, a medley holds 3 s or more.
+MOST = 20
+CLASS = "class:"
+
+
+@dataclass(frozen=True)
+class Style:
+    """Recordings of one style, and the share of each."""
+
+    places: tuple[Place, ...]
+    shares: tuple[float, ...] = (1.0,)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one recording, which is read as it is."""
+        return len(self.places) == 1
+
+    def plain(self) -> list[object]:
+        """What it is known by."""
+        return [[str(place) for place in self.places], list(self.shares)]
+
+
+def style_of(texts: Sequence[str], shares: Sequence[float], manifest: Place = Path("x")) -> Style:
+    """The style that texts name, each with its share; without shares, all count the same.
+
+    A text is a file, an object (s3://bucket/key), a folder or prefix (s3://bucket/prefix/), or a
+    class of a data set, `class:NAME@DATA`. The recordings directly in a folder, or of a class,
+    divide its share; of more than `MOST`, as many are taken, evenly spread by name. manifest: what
+    relative paths are relative to; by default, the current folder. Raises InputError.
+    """
+    if not 1 <= len(texts) <= MOST:
+        raise InputError(f"style: has {len(texts)} recordings; 1 to {MOST} are accepted")
+    if shares and len(shares) != len(texts):
+        raise InputError(f"shares: has {len(shares)} numbers for {len(texts)} styles")
+    places: list[Place] = []
+    weights: list[float] = []
+    for text, share in zip(texts, shares or [1.0] * len(texts), strict=True):
+        several = _spread(_recordings(text, manifest), max(1, MOST // len(texts)))
+        places += several
+        weights += [share / len(several)] * len(several)
+    total = sum(weights)
+    return Style(tuple(places), tuple(weight / total for weight in weights))
+
+
+def named_style(texts: Sequence[str], shares: str) -> Style:
+    """`style_of` for texts of a command line. Raises InputError that names the option."""
+    try:
+        return style_of(texts, shares_of(shares))
+    except InputError as error:
+        named = str(error).startswith(("style: ", "shares: "))
+        raise InputError(str(error) if named else f"style: {error}") from None
+
+
+def shares_of(value: object) -> list[float]:
+    """Shares as they are written: numbers with commas or blanks between them, or a list.
+
+    Raises InputError.
+    """
+    if value in (None, ""):
+        return []
+    texts = value if isinstance(value, list) else re.split(r"[\s,]+", str(value).strip(" []"))
+    try:
+        shares = [float(text) for text in texts if not isinstance(text, bool)]
+    except (TypeError, ValueError):
+        shares = []
+    if len(shares) != len(texts) or not all(x > 0 and math.isfinite(x) for x in shares):
+        raise InputError(f"shares: must be numbers above 0, such as 0.7,0.3 (got {value!r:.80})")
+    return shares
+
+
+def recording_of(style: Style, folder: Path) -> Place:
+    """One recording of a style: its own, or a medley of several, which is written to `folder`.
+
+    Raises InputError (AudioError) for a recording of several that cannot be used, and the errors
+    of `Recordings`.
+    """
+    if style.is_single:
+        return style.places[0]
+    # Its name is what results and the report call the style.
+    out = folder / digest_of(style.plain())[:16] / f"{len(style.places)}-recordings.flac"
+    if not out.exists():
+        # It takes numpy, which a command that is refused does without.
+        from components.stylize.medley import write_medley
+
+        with Recordings(folder / "styles") as recordings:
+            local = recordings.local(style.places)
+            write_medley([local[place][0] for place in style.places], style.shares, out)
+    return out
+
+
+def _recordings(text: str, manifest: Place) -> list[Place]:
+    """What a text names, never nothing."""
+    if text.startswith(CLASS):
+        return _of_class(text, manifest)
+    if scheme_of(text) == "s3":
+        address = f"s3://{text[5:]}"
+        return _of_prefix(address) if address.endswith("/") else [address]
+    if scheme_of(text) == "file":
+        text = str(file_path(text))
+    elif "://" in text:
+        raise InputError(f"{text:.200}: a path, file:// or s3://bucket/key is needed")
+    place = beside(manifest, text)
+    if is_object(place) or not Path(place).is_dir():
+        return [place]
+    from components.preprocess.datasets.base import recordings
+
+    inside = recordings(Path(place))
+    if not inside:
+        raise InputError(f"{place}: is a folder with no recordings directly in it")
+    return list(inside)
+
+
+def _of_prefix(address: str) -> list[Place]:
+    from components.preprocess.datasets.base import SUFFIXES
+
+    bucket, prefix = split_s3(address)
+    entries = open_store(f"s3://{bucket}").list(prefix)
+    inside = (x.key for x in entries if "/" not in x.key.removeprefix(prefix))
+    keys = sorted(key for key in inside if Path(key).suffix.lower() in SUFFIXES)
+    if not keys:
+        raise InputError(f"{address}: there are no recordings directly under this prefix")
+    return [join_s3(bucket, key) for key in keys]
+
+
+def _of_class(text: str, manifest: Place) -> list[Place]:
+    name, at, data = text.removeprefix(CLASS).partition("@")
+    place = beside(manifest, data) if data else ""
+    if not (name and at and data) or is_object(place):
+        raise InputError(
+            f"{text:.200}: must be class:NAME@DATA, where DATA is a folder or manifest of"
+            " recordings on this machine"
+        )
+    # It takes what reads data sets, which few calls need.
+    from components.preprocess.data_set import sources_of
+
+    listing = sources_of(Path(place))
+    inside = sorted(listing.root / x.path for x in listing.sources if x.label == name)
+    if not inside:
+        classes = ", ".join(sorted({x.label for x in listing.sources}))
+        raise InputError(f"{text:.200}: {place} has no class {name!r}; there are {classes:.300}")
+    return list(inside)
+
+
+def _spread(places: list[Place], most: int) -> list[Place]:
+    if len(places) <= most:
+        return places
+    return [places[len(places) * number // most] for number in range(most)]
