@@ -50,7 +50,8 @@ def share_above(samples: Samples, hertz: float, rate: int) -> float:
 def test_each_recording_counts_by_its_share(here: Path, shares: tuple[float, float]) -> None:
     """Whatever its level, length, rate and number of channels."""
     stereo = np.stack([tone(3000, seconds=30, rate=48000, level=0.5)] * 2)
-    high = wav(here / "stereo.wav", stereo * [[1], [-1]], 48000)  # whose mean is silence
+    stereo[1] *= -1
+    high = wav(here / "stereo.wav", stereo, 48000)  # whose mean is silence
     write_medley([here / "low.wav", high], shares, here / "m.flac")
     medley = audio.read(here / "m.flac")
     wanted = shares[1] / sum(shares)
