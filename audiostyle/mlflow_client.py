@@ -1,9 +1,12 @@
 """MLflow's client: set up before the import, and its errors in one line. The only mlflow import."""
 
 import os
-from collections.abc import Iterator
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 # Before MLflow reads them: nothing pickled is loaded, no telemetry, no progress bars in logs.
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -23,7 +26,9 @@ from mlflow.tracking import MlflowClient
 
 from audiostyle.errors import AudiostyleError
 
-__all__ = ["MlflowException", "connect", "entities", "explained", "mlflow"]
+__all__ = ["MlflowException", "after_collisions", "connect", "entities", "explained", "mlflow"]
+
+T = TypeVar("T")
 
 # Whose errors come out of MLflow as they are, depending on where it keeps things and on what
 # answers in a server's place.
@@ -41,6 +46,12 @@ _THEIRS = (
 )
 # Characters of such an error that are shown: some hold a page, or a statement with all its values.
 _MOST = 600
+# What a server says whose database two requests wrote to at once. MLflow itself asks three times
+# for a free version number; twelve more, 20 s in all, outlast dozens of processes.
+_COLLISION = re.compile(
+    r"unique|duplicate|already exists|locked|giving up|serializ|deadlock", re.IGNORECASE
+)
+_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6, *7 * (2.4,))
 
 
 def connect(uri: str) -> Any:
@@ -62,3 +73,16 @@ def explained(uri: str) -> Iterator[None]:
         if len(line) > _MOST:
             line = f"{line[:_MOST]}…"
         raise AudiostyleError(f"model registry {uri}: {line}") from error
+
+
+def after_collisions(step: Callable[[], T]) -> T:
+    """Do a step that may be done twice, again where two requests collided in the database."""
+    for wait in _WAITS:
+        try:
+            return step()
+        except MlflowException as error:
+            if not _COLLISION.search(str(error.message)):
+                raise
+            # Two processes that met once do not wait for the same time.
+            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311
+    return step()

@@ -5,8 +5,6 @@ number of processes may register at once: a run and a version are known by the c
 """
 
 import json
-import random
-import re
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -16,18 +14,18 @@ from typing import Any
 import torch
 
 from audiostyle import artifacts, network
-from audiostyle.mlflow_client import MlflowException, entities, explained, mlflow
+from audiostyle.mlflow_client import (
+    MlflowException,
+    after_collisions,
+    entities,
+    explained,
+    mlflow,
+)
 from audiostyle.registry import CARD, EXPERIMENT, MODEL, Registry, Version
 
 _DIGEST = "audiostyle.digest"
 # Of a request that logs many values; MLflow takes up to 100 parameters and 1000 metrics.
 _AT_ONCE = 100
-# What a server says whose database two requests wrote to at once. MLflow itself asks three times
-# for a free version number; twelve more, 20 s in all, outlast dozens of processes.
-_COLLISION = re.compile(
-    r"unique|duplicate|already exists|locked|giving up|serializ|deadlock", re.IGNORECASE
-)
-_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6, *7 * (2.4,))
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,9 @@ def register(registry: Registry, classifier: Path, record: Record) -> Version:
         with registry.exclusive():
             if version := _same(registry, opened.digest):
                 return version
-            run_id = _track(registry, opened, record)
+            run_id = after_collisions(lambda: _track(registry, opened, record))
             registry.client.log_artifacts(run_id, str(files), "model")
-            number = _create(registry, run_id, record, opened.digest)
+            number = after_collisions(lambda: _create(registry, run_id, record, opened.digest))
             return _same(registry, opened.digest) or registry.version(number)
 
 
@@ -132,25 +130,20 @@ def _track(registry: Registry, opened: artifacts.Artifact, record: Record) -> st
 
 
 def _create(registry: Registry, run_id: str, record: Record, digest: str) -> int:
-    """Create the version, again where two requests collided in the database; returns its number."""
+    """Create the version; returns its number."""
     client = registry.client
     source = f"{client.get_run(run_id).info.artifact_uri}/model"
-    for wait in (*_WAITS, None):
-        try:
-            _create_model(client)
-            # Tags come with the version in one request: there is no version without its digest.
-            row = client.create_model_version(
-                MODEL, source, run_id, tags=record.tags, description=record.summary
-            )
-            return int(row.version)
-        except MlflowException as error:
-            if version := _same(registry, digest):
-                return version.version  # it is there, whatever the answer was
-            if wait is None or not _COLLISION.search(str(error.message)):
-                raise
-            # Two processes that met once do not wait for the same time.
-            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311
-    raise AssertionError("unreachable")
+    try:
+        _create_model(client)
+        # Tags come with the version in one request: there is no version without its digest.
+        row = client.create_model_version(
+            MODEL, source, run_id, tags=record.tags, description=record.summary
+        )
+        return int(row.version)
+    except MlflowException:
+        if version := _same(registry, digest):
+            return version.version  # it is there, whatever the answer was
+        raise
 
 
 def _create_model(client: Any) -> None:
@@ -169,19 +162,10 @@ def _create_model(client: Any) -> None:
 def _experiment(registry: Registry) -> str:
     """Id of the experiment; a database that was made here has it from the beginning."""
     client = registry.client
-    for wait in (*_WAITS, None):
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment:
-            return str(experiment.experiment_id)
-        try:
-            location = registry.artifact_root
-            return str(client.create_experiment(EXPERIMENT, artifact_location=location))
-        except MlflowException as error:
-            # Another process made it meanwhile, or is just doing so.
-            if wait is None or not _COLLISION.search(str(error.message)):
-                raise
-            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311
-    raise AssertionError("unreachable")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment:
+        return str(experiment.experiment_id)
+    return str(client.create_experiment(EXPERIMENT, artifact_location=registry.artifact_root))
 
 
 def _write_files(opened: artifacts.Artifact, record: Record, folder: Path) -> Path:

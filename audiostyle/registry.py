@@ -9,14 +9,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from audiostyle import workspace_database
 from audiostyle.errors import AudiostyleError, InputError
-from audiostyle.mlflow_client import MlflowException, connect, explained, mlflow
+from audiostyle.mlflow_client import (
+    MlflowException,
+    after_collisions,
+    connect,
+    explained,
+    mlflow,
+)
 from audiostyle.tracking_uris import sqlite_path, tracking_uri
 from audiostyle.workspace_database import EXPERIMENT
 
@@ -184,12 +190,18 @@ class Registry:
         """Set tags on a version."""
         with explained(self.uri):
             for key, value in tags.items():
-                self.client.set_model_version_tag(MODEL, str(version.version), key, value)
+                after_collisions(
+                    partial(
+                        self.client.set_model_version_tag, MODEL, str(version.version), key, value
+                    )
+                )
 
     def point(self, alias: str, version: Version) -> None:
         """Let an alias mean this version."""
         with explained(self.uri):
-            self.client.set_registered_model_alias(MODEL, alias, str(version.version))
+            after_collisions(
+                lambda: self.client.set_registered_model_alias(MODEL, alias, str(version.version))
+            )
 
     def promote(self, version: Version) -> Version:
         """Make a version the champion; it remembers its predecessor, for `rollback`."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import made_sets
@@ -272,9 +273,13 @@ def test_an_answer_that_is_lost_makes_no_second_version(
     assert versions(line.uri) == before + 1
 
 
-def in_a_process(classifier: Path, clips: Path, uri: str) -> None:
+def in_a_process(classifier: Path, clips: Path, uri: str, errors: Path) -> None:
     torch.set_num_threads(1)
-    register(classifier, clips, uri, GATE)
+    try:
+        register(classifier, clips, uri, GATE)
+    except BaseException:
+        (errors / f"error-{os.getpid()}").write_text(traceback.format_exc())
+        raise
 
 
 def test_sixteen_registrations_at_once_on_a_new_server(
@@ -299,17 +304,18 @@ def test_sixteen_registrations_at_once_on_a_new_server(
         for n in range(100, 108)
     ]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["components.train.register"])
+    context.set_forkserver_preload(["components.train.register", "warm_registration"])
     server.start()
     try:
         processes = [
-            context.Process(target=in_a_process, args=(classifier, clips, server.uri))
+            context.Process(target=in_a_process, args=(classifier, clips, server.uri, tmp_path))
             for classifier in [trained] * 8 + others
         ]
         for process in processes:
             process.start()
         for process in processes:
             process.join(400)
+        assert [path.read_text() for path in tmp_path.glob("error-*")] == []
         assert [process.exitcode for process in processes] == [0] * 16
         registry = Registry(server.uri)
         there = registry.versions()
