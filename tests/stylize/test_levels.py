@@ -58,8 +58,13 @@ def steady() -> dict[str, np.ndarray]:
     faded[-len(ramp) :] *= ramp[::-1]
     popped = faded.copy()
     popped[RATE : RATE + 3] += 0.3
-    k = np.arange(RATE // 5) / RATE
-    kick = 0.8 * np.sin(2 * np.pi * (60 + 120 * np.exp(-k * 30)) * k) * np.exp(-k * 25)
+    kicks = {
+        f"kick drum of {seconds} s": 0.8
+        * np.sin(2 * np.pi * (60 + 120 * np.exp(-k * 30)) * k)
+        * np.exp(-k * 5 / seconds)
+        for seconds in (0.1, 0.2, 0.4)
+        for k in [np.arange(round(seconds * RATE)) / RATE]
+    }
     return {
         "chord": chord,
         "faded chord": faded,
@@ -67,7 +72,7 @@ def steady() -> dict[str, np.ndarray]:
         "tone": 0.3 * np.sin(2 * np.pi * 440 * t),
         "high tone": 0.3 * np.sin(2 * np.pi * 1000 * t),
         "bass": 0.3 * np.sin(2 * np.pi * 55 * t),
-        "kick drum": kick,
+        **kicks,
         "0.093 s": tone(440, rate=RATE, seconds=0.0935, harmonics=4),
         "0.15 s": tone(440, rate=RATE, seconds=0.15, harmonics=4),
     }
