@@ -4,7 +4,11 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
-INSTALL := $(BIN)/python deploy/install_packages.py -c constraints.txt $(PIP_ARGS)
+# What uv or pip prints goes to a log, and is shown where the installation fails.
+define install
+$(BIN)/python deploy/install_packages.py -c constraints.txt $(PIP_ARGS) -e $(1) \
+	> .venv/install.log 2>&1 || { cat .venv/install.log; exit 1; }
+endef
 
 .DEFAULT_GOAL := help
 .PHONY: help run paper test live check format compile docs lock audit images stack stack-down clean
@@ -13,7 +17,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run  ## the whole pipeline on the bundled recordings, to a report page
-	$(BIN)/audiostyle run
+	@$(BIN)/audiostyle run
 
 paper: .venv/.run  ## the paper's tables and figures, made again, in docs/paper.md
 	$(BIN)/python -m benchmarks.paper
@@ -64,17 +68,17 @@ clean:  ## remove what the other targets made
 	rm -rf .venv outputs tests/browser/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
+	@$(PYTHON) -m venv .venv
 
 # Installed editable, so that import paths are file paths and a pull needs no new installation.
 .venv/.run: .venv/bin/python pyproject.toml constraints.txt
-	@echo "installing into .venv (some minutes, once)"
-	@$(INSTALL) -e '.[pipeline]'
+	@echo "installing into .venv (some minutes, once; log: .venv/install.log)"
+	@$(call install,'.[pipeline]')
 	@touch $@
 
 .venv/.dev: .venv/.run
-	@$(INSTALL) -e '.[dev]'
+	@$(call install,'.[dev]')
 	@touch $@
 
 # axe-core, for the accessibility test of the report page; without npm that one test skips.

@@ -18,6 +18,7 @@ import click
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.extras import extra_of
 from audiostyle.files import write_text
+from audiostyle.task_events import send_warnings
 from audiostyle.terminal import end_for_closed_pipe, log_to_stderr, printable_trace, say, say_error
 
 # A file in which a task leaves its error for whoever started it, as JSON.
@@ -143,6 +144,7 @@ def task(**volumes: str) -> Iterator[None]:
     volumes: folders by the argument that names them, "" for none; tried before the work begins.
     """
     log_to_stderr()
+    send_warnings()
     try:
         for name, folder in volumes.items():
             if folder:

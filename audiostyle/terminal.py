@@ -112,6 +112,11 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     logging.getLogger("botocore").setLevel(max(level, logging.WARNING))
 
 
+def is_quiet() -> bool:
+    """Whether not even warnings are shown, and so no progress either."""
+    return not logging.getLogger().isEnabledFor(logging.WARNING)
+
+
 def end_for_closed_pipe() -> NoReturn:
     """End the program as SIGPIPE would: whoever read what it prints has stopped reading."""
     for stream in (sys.stdout, sys.stderr):

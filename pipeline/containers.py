@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.task_events import EVENTS
 from audiostyle.uris import scheme_of
 from pipeline import images
 
@@ -126,7 +127,11 @@ def arguments(
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "network_mode": network,
-        "environment": {**passed, ERROR_FILE: str(errors / "error.json")},
+        "environment": {
+            **passed,
+            ERROR_FILE: str(errors / "error.json"),
+            EVENTS: "1",
+        },
         "mounts": _mounts([workspace, errors], [*readable, *files]),
     }
 

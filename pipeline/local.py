@@ -20,6 +20,9 @@ from audiostyle import artifacts
 from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files_at import temporary_name
+from audiostyle.task_events import EVENTS
+from pipeline.run_display import Display
+from pipeline.run_log import recorded
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -29,17 +32,24 @@ def run(
     arguments: dict[str, Any],
     workspace: Path,
     containers: Callable[[Path], dict[str, Any]] | None = None,
+    display: Display | None = None,
 ) -> Mapping[str, Any]:
-    """Run a pipeline; returns its outputs by name.
+    """Run a pipeline; returns its outputs by name, and the path of its log as `log`.
 
     A task whose code, inputs and settings are those of an earlier run is not run again. For that,
     the pipeline must be built with `images.local_of`, or `containers.pinned` for containers.
     workspace: where outputs of tasks, and kfp's cache of them, are kept.
     containers: for tasks in containers instead of subprocesses of this environment: arguments of
         kfp.local.DockerRunner (`containers.prepared`), given a folder that tasks leave errors in.
-    Raises the error of the stage that failed: InputError or AudiostyleError.
+    display: shows how far the run is.
+    Raises the error of the stage that failed, with the path of the log: InputError or
+    AudiostyleError.
     """
-    with _outputs(workspace) as root, tempfile.TemporaryDirectory() as folder:
+    with (
+        recorded(workspace, display or Display()) as log,
+        _outputs(workspace) as root,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         error_file = Path(folder) / "error.json"
         with warnings.catch_warnings(), _environment(error_file):
             # kfp warns at compilation that parameters of pipelines have mutable defaults.
@@ -57,14 +67,15 @@ def run(
                 outputs: Mapping[str, Any] = pipeline(**arguments).outputs
             except (RuntimeError, KeyError, ValueError) as error:
                 text = _COLOUR.sub("", str(error))
+                last = log.error_of(log.stage)
                 raise _task_error(error_file) or AudiostyleError(
-                    f"pipeline: {text}; the lines of its task above say why"
+                    f"pipeline: {f'{log.stage}: {last}' if last else text}"
                 ) from None
         # kfp takes a container that is gone before it was asked about for a success.
         if error_of_task := _task_error(error_file):
             raise error_of_task
         _check_there(outputs)
-    return outputs
+    return {**outputs, "log": log.path}
 
 
 @contextlib.contextmanager
@@ -98,6 +109,7 @@ def _environment(error_file: Path) -> Iterator[None]:
     """Variables for the processes of tasks."""
     values = {
         ERROR_FILE: str(error_file),
+        EVENTS: "1",
         # Lines of a task appear when they are written, not when its buffer is full.
         "PYTHONUNBUFFERED": "1",
         # A module in the current folder, such as kfp.py, is not run in place of the real one.
@@ -126,7 +138,7 @@ def _check_there(outputs: Mapping[str, Any]) -> None:
         if value is None or (isinstance(value, dsl.Artifact) and not Path(value.uri).exists()):
             raise AudiostyleError(
                 f"pipeline: its output {name!r} is not there, though kfp says that it succeeded;"
-                " the task was ended from outside (memory?), see its lines above"
+                " the task was ended from outside (memory?)"
             )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,25 +36,36 @@ def ran(
     return here, again(here, data, pairs)
 
 
-def again(here: Path, data: Path, pairs: Path) -> subprocess.CompletedProcess[str]:
-    return audiostyle("run", "--data", data, "--pairs", pairs, "--config", "config.yaml", cwd=here)
+def again(here: Path, data: Path, pairs: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    words = ("--data", data, "--pairs", pairs, "--config", "config.yaml", *more)
+    return audiostyle("run", *words, cwd=here)
+
+
+def shown(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Results by their labels."""
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
 
 
 def executed(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Names of the tasks that kfp ran, rather than took from its cache."""
-    stages = ("preprocess", "train", "register", "stylize", "reconstruct")
-    lines = [line for line in done.stdout.splitlines() if "Executing task" in line]
-    return [stage for line in lines for stage in stages if f"'{stage}'" in line]
+    """Names of the tasks that ran, rather than came from kfp's cache."""
+    lines = [line.split(maxsplit=1) for line in done.stderr.splitlines()]
+    return [stage for stage, text in lines if re.fullmatch(r"(\d+ min )?\d+ s", text)]
 
 
 def test_one_command(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     here, done = ran
     assert done.returncode == 0, done.stdout + done.stderr
     assert executed(done) == ["preprocess", "train", "register", "stylize", "reconstruct"]
-    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[-4:])
-    assert told["Model"].startswith("audio-style-classifier version 1: ")
-    assert "(chance 0.333)" in told["Accuracy"]
-    assert Path(here, told["Report"]).is_file()
+    # A line a stage, and then what came out: all else is in the log.
+    assert len(done.stderr.splitlines()) == 5
+    results = shown(done)
+    assert list(results) == ["Model", "Accuracy", "Registry", "Report", "Log"]
+    assert results["Model"].startswith("audio-style-classifier version 1: ")
+    assert "(chance 0.333)" in results["Accuracy"]
+    assert Path(here, results["Report"]).is_file()
+    log = Path(here, results["Log"]).read_text()
+    assert "Executing task 'train'" in log and "train: test accuracy" in log
+    assert "\x1b" not in log and "\x1e" not in log
     assert {"mono.wav", "stereo.wav"} <= {p.name for p in (here / "outputs/latest").iterdir()}
 
 
@@ -64,13 +76,33 @@ def test_a_second_run_reuses_what_has_not_changed(
     second = again(here, data, pairs)
     assert second.returncode == 0, second.stdout + second.stderr
     assert executed(second) == ["register"]
-    assert second.stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
+    assert "train          reused" in second.stderr
+    before, now = shown(first), shown(second)
+    assert now.pop("Log") != before.pop("Log")
+    assert now == before
     # Another recording in place of the style: the classifier stays, the transfer is done anew.
     changed = tmp_path / "pairs"
     shutil.copytree(pairs.parent, changed)
     shutil.copy(changed / "a.wav", changed / "b.flac")
     third = again(here, data, changed / "pairs.csv")
     assert executed(third) == ["register", "stylize", "reconstruct"]
+
+
+def test_how_much_is_shown(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], data: Path, pairs: Path
+) -> None:
+    here, first = ran
+    quiet = again(here, data, pairs, "--quiet")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert list(shown(quiet)) == list(shown(first))
+    verbose = again(here, data, pairs, "--verbose", "--json")
+    assert "Executing task 'register'" in verbose.stderr
+    results = json.loads(verbose.stdout)
+    assert results["status"] == "promoted" and results["version"] == 1
+    log = Path(here, results["log"]).read_text().splitlines()
+    assert [line for line in log if line.strip()] == [
+        line for line in verbose.stderr.splitlines() if line.strip()
+    ]
 
 
 def test_two_runs_at_once_in_a_new_workspace(data: Path, pairs: Path, tmp_path: Path) -> None:
@@ -97,10 +129,13 @@ def test_two_runs_at_once_in_a_new_workspace(data: Path, pairs: Path, tmp_path: 
     assert [version["version"] for version in json.loads(listed.stdout)] == [1], listed.stdout
     assert (tmp_path / "outputs" / "latest" / "report.html").is_file()
     assert not list((tmp_path / "outputs").glob("checkpoints*"))
+    assert len(list((tmp_path / "outputs" / "logs").iterdir())) == 2
 
 
 @pytest.mark.parametrize("kind", ["broken", "few"])
-def test_a_first_command_that_fails_leaves_nothing(data: Path, tmp_path: Path, kind: str) -> None:
+def test_a_first_command_that_fails_leaves_no_more_than_its_log(
+    data: Path, tmp_path: Path, kind: str
+) -> None:
     bad = tmp_path / "data"
     here = tmp_path / "here"
     here.mkdir()
@@ -114,7 +149,15 @@ def test_a_first_command_that_fails_leaves_nothing(data: Path, tmp_path: Path, k
     done = audiostyle("train", bad, cwd=here)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert list(here.iterdir()) == []
+    if kind == "few":  # seen before a stage begins
+        assert list(here.iterdir()) == []
+        return
+    (log,) = [path.relative_to(here) for path in here.rglob("*") if path.is_file()]
+    error = done.stderr.splitlines()
+    assert error[-3].split()[:2] == ["preprocess", "failed"]
+    assert error[-2].startswith(f"train: {bad}")
+    assert error[-1] == f"  in preprocess; log: {log}"
+    assert sorted(path.name for path in (here / "outputs").iterdir()) == ["logs"]
 
 
 def test_the_registered_model_is_used(

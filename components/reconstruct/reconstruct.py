@@ -180,7 +180,11 @@ def read_training(classifier: Path | str, registration: dict[str, Any]) -> Train
             "balanced test accuracy": test["balanced_accuracy"],
             "chance": test["chance"],
         },
-        verdict={k: v for k, v in registration.items() if k not in ("name", "version")},
+        verdict={
+            k: v
+            for k, v in registration.items()
+            if k not in ("name", "version", "accuracy", "chance")
+        },
         model={
             **{k: registration[k] for k in ("name", "version") if k in registration},
             "data": str(opened.table("data", "data").get("name", "")),

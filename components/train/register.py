@@ -1,6 +1,7 @@
 """Registration: track a training, register its classifier, and let the gate decide on promotion."""
 
 import logging
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,9 @@ def register(
         if f"audiostyle.{name}" in version.tags
     }
     log.info("register: %s version %d, %s", MODEL, version.version, tags)
-    return {"name": MODEL, "version": str(version.version), "uri": version.uri, **tags}
+    test = read_metrics(opened)["test"]
+    figures = {k: test[k] for k in ("accuracy", "chance") if math.isfinite(test["accuracy"])}
+    return {"name": MODEL, "version": str(version.version), "uri": version.uri, **tags, **figures}
 
 
 def _clips_of(opened: artifacts.Artifact, data: Path | str) -> SpectrogramSet:

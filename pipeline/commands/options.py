@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,29 @@ TRACKING = click.option(
 JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON on standard output, and nothing else."
 )
+_DETAILS: dict[str, int] = {"verbose": logging.INFO, "quiet": logging.ERROR}
+
+
+def _set_level(_: click.Context, __: click.Parameter, detail: str | None) -> str:
+    if detail:
+        logging.getLogger().setLevel(_DETAILS[detail])
+    return detail or "normal"
+
+
+_VERBOSE = click.option(
+    "--verbose",
+    "detail",
+    flag_value="verbose",
+    callback=_set_level,
+    help="Show all lines of the log.",
+)
+_QUIET = click.option(
+    "--quiet",
+    "detail",
+    flag_value="quiet",
+    callback=_set_level,
+    help="Show results and errors only.",
+)
 CACHE = click.option(
     "--cache",
     metavar="URI",
@@ -48,6 +72,10 @@ def with_options(*groups: Iterable[Any]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+# How much a command shows of its work: the parameter `detail` (pipeline/run_display.py).
+DETAIL = with_options([_VERBOSE, _QUIET])
 
 
 def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:

@@ -6,9 +6,10 @@ import click
 
 from audiostyle.command import Command
 from audiostyle.errors import InputError
-from audiostyle.terminal import say
-from pipeline.commands.options import CACHE, TRACKING, WORKSPACE, registry_uri, with_cache
-from pipeline.commands.verdict import verdict_line
+from pipeline.commands.answers import Answer, answering
+from pipeline.commands.options import CACHE, DETAIL, TRACKING, WORKSPACE, registry_uri, with_cache
+from pipeline.commands.verdict import accuracy_line, status_of, verdict_line
+from pipeline.run_display import Detail, Display
 
 _EXAMPLES = Path("examples", "instruments")
 # With the sources, or, for an installed package, in the checkout that the command is run in.
@@ -38,6 +39,8 @@ _CHECKOUTS = (Path(__file__).resolve().parents[2], Path())
 @click.option(
     "--publish", metavar="URI", help="Copy the artifacts there: s3://bucket/prefix or a folder."
 )
+@answering("run")
+@DETAIL
 @CACHE
 @WORKSPACE
 @TRACKING
@@ -48,14 +51,16 @@ def run(
     runner: str,
     network: str | None,
     publish: str | None,
+    detail: Detail,
     cache: str | None,
     workspace: Path,
     tracking_uri: str | None,
-) -> None:
+) -> Answer:
     """Run the whole pipeline here: train, register, stylize, reconstruct, report."""
     if network and runner != "docker":
         raise click.UsageError("--network is for --runner docker")
     address = registry_uri(workspace, tracking_uri)
+    bundled = data is None
     data = _existing(data or _bundled("data"), "data")
     pairs = _existing(pairs or _bundled("pairs") / "pairs" / "pairs.csv", "pairs")
 
@@ -76,27 +81,41 @@ def run(
         "work": str(workspace.resolve() / "unfinished"),
         **chosen.arguments(),
     }
+    # Of the bundled recordings nothing is to be done about what is not read.
+    display = Display(detail, unshown=f"data: {data}: " if bundled else "")
     if runner == "docker":
         network = network or containers.network_for(address, chosen.preprocess.cache)
         readable = containers.inputs(data, pairs)
         with containers.prepared(workspace, readable, network) as (image, arguments):
             pipeline = end_to_end.build(image)
-            outputs = local.run(pipeline, values, workspace, arguments)
+            outputs = local.run(pipeline, values, workspace, arguments, display)
     else:
-        outputs = local.run(end_to_end.build(images.local_of), values, workspace)
+        pipeline = end_to_end.build(images.local_of)
+        outputs = local.run(pipeline, values, workspace, display=display)
     registration, figures = outputs["registration"], outputs["metrics"].metadata
     report = local.show(Path(outputs["audio"].uri), workspace / "latest") / "report.html"
-    say()
-    say(f"Model     {verdict_line(registration, workspace, tracking_uri)}")
-    say(
-        f"Accuracy  {figures['test accuracy']:.3f} on the test split"
-        f" (chance {figures['chance']:.3f})"
-    )
-    say(f"Registry  audiostyle ui --workspace {workspace}")
-    say(f"Report    {report}")
-    if store:
-        for name, form in publication.FORMATS.items():
-            say(f"Published {publication.publish(Path(outputs[name].uri), form, store)}")
+    published = [
+        publication.publish(Path(outputs[name].uri), form, store)
+        for name, form in publication.FORMATS.items()
+        if store
+    ]
+    value = {
+        **status_of(registration),
+        "accuracy": figures["test accuracy"],
+        "chance": figures["chance"],
+        "report": str(report),
+        "log": str(outputs["log"]),
+        "published": published,
+    }
+    lines = [
+        f"Model     {verdict_line(registration, workspace, tracking_uri)}",
+        *accuracy_line(value),
+        f"Registry  audiostyle ui --workspace {workspace}",
+        f"Report    {report}",
+        f"Log       {outputs['log']}",
+        *(f"Published {address}" for address in published),
+    ]
+    return Answer.lines(value, lines)
 
 
 def _bundled(option: str) -> Path:

@@ -1,7 +1,5 @@
 """`audiostyle train`: a data set becomes a registered classifier, or a measurement."""
 
-import contextlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +7,17 @@ from typing import Any
 import click
 
 from audiostyle.command import Command
-from audiostyle.terminal import say, say_json
-from pipeline.commands.options import CACHE, JSON, TRACKING, WORKSPACE, registry_uri, with_cache
-from pipeline.commands.verdict import status_of, verdict_line
+from pipeline.commands.answers import Answer, answering
+from pipeline.commands.options import (
+    CACHE,
+    DETAIL,
+    TRACKING,
+    WORKSPACE,
+    registry_uri,
+    with_cache,
+)
+from pipeline.commands.verdict import accuracy_line, status_of, verdict_line
+from pipeline.run_display import Detail, Display
 
 
 @click.command(cls=Command)
@@ -29,7 +35,8 @@ from pipeline.commands.verdict import status_of, verdict_line
     help="Cross-validate: one training for each fold; prints mean and deviation.",
 )
 @click.option("--fold", metavar="NAME", help="Train on all folds but one, and test on that one.")
-@JSON
+@answering("train")
+@DETAIL
 @CACHE
 @WORKSPACE
 @TRACKING
@@ -40,11 +47,11 @@ def train(
     if_changed: bool,
     folds: str | None,
     fold: str | None,
-    as_json: bool,
+    detail: Detail,
     cache: str | None,
     workspace: Path,
     tracking_uri: str | None,
-) -> None:
+) -> Answer:
     """Train a classifier on DATA and register it.
 
     DATA: the name of a data set (`audiostyle data list`), a folder, a manifest, or an archive.
@@ -71,29 +78,34 @@ def train(
         "checkpoints": str(workspace.resolve() / "checkpoints"),
         **chosen.arguments("preprocess", "train"),
     }
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        if which:
-            pipeline = cross_validation.build(images.local_of)
-            outputs = local.run(pipeline, {**values, "fold": which}, workspace)
-        else:
-            values |= {"tracking_uri": address, "if_changed": if_changed}
-            values |= chosen.arguments("gate")
-            outputs = local.run(training.build(images.local_of), values, workspace)
     if which:
-        _show_measures(outputs, as_json)
-    elif as_json:
-        say_json(status_of(outputs["registration"]))
+        pipeline = cross_validation.build(images.local_of)
+        values["fold"] = which
     else:
-        say(verdict_line(outputs["registration"], workspace, tracking_uri))
+        pipeline = training.build(images.local_of)
+        values |= {"tracking_uri": address, "if_changed": if_changed, **chosen.arguments("gate")}
+    outputs = local.run(pipeline, values, workspace, display=Display(detail))
+    if which:
+        return _measures(outputs)
+    registration = outputs["registration"]
+    value = {**status_of(registration), "log": str(outputs["log"])}
+    lines = [
+        f"Model     {verdict_line(registration, workspace, tracking_uri)}",
+        *accuracy_line(registration),
+        f"Log       {outputs['log']}",
+    ]
+    return Answer.lines(value, lines)
 
 
-def _show_measures(outputs: Mapping[str, Any], as_json: bool) -> None:
-    figures = outputs["metrics"].metadata
-    report = Path(outputs["folds"].uri) / "folds.json"
-    if as_json:
-        say_json({"status": "measured", **figures, "report": str(report)})
-        return
+def _measures(outputs: Mapping[str, Any]) -> Answer:
     from components.train.folds import line
 
-    say(line(figures))
-    say(report)
+    figures = outputs["metrics"].metadata
+    report = Path(outputs["folds"].uri) / "folds.json"
+    value = {"status": "measured", **figures, "report": str(report), "log": str(outputs["log"])}
+    lines = [
+        f"Accuracy  {line(figures)}",
+        f"Report    {report}",
+        f"Log       {outputs['log']}",
+    ]
+    return Answer.lines(value, lines)

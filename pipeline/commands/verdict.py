@@ -18,7 +18,17 @@ def status_of(registration: dict[str, Any]) -> dict[str, Any]:
         "uri": registration["uri"],
         "reason": registration["reason"],
         "warning": registration.get("warning", ""),
+        "accuracy": registration.get("accuracy"),
+        "chance": registration.get("chance"),
     }
+
+
+def accuracy_line(registration: dict[str, Any]) -> list[str]:
+    """The line with the accuracy of a version, if the registration knows it."""
+    if "accuracy" not in registration:
+        return []
+    accuracy, chance = registration["accuracy"], registration["chance"]
+    return [f"Accuracy  {accuracy:.3f} on the test split (chance {chance:.3f})"]
 
 
 def verdict_line(

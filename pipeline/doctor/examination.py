@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,14 +11,12 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+from audiostyle.environment_secrets import hidden
 from audiostyle.uris import without_secrets
 from pipeline.doctor.finding import Finding, Surroundings
 
 NAMES = ("python", "packages", "torch", "disk", "docker", "s3", "mlflow", "kubeflow")
 
-_SECRET = re.compile(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
-# Shorter values stand in texts by chance.
-_SHORTEST_SECRET = 6
 # Characters of a detail: a server may answer with a page.
 _LONGEST = 600
 
@@ -64,20 +61,13 @@ def _bounded(around: Surroundings, limit: float, name: str) -> Finding:
 
 def _public(text: str, around: Surroundings) -> str:
     """A text in one line, without passwords in addresses and secrets that this process knows."""
-    line = " ".join(without_secrets(text).split())
-    for secret in sorted(_secrets(around), key=len, reverse=True):
-        line = line.replace(secret, "…")
+    # A server may repeat what it was sent.
+    line = hidden(" ".join(without_secrets(text).split()), _token(around))
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
-def _secrets(around: Surroundings) -> set[str]:
-    """Values of secret variables, and the token: a server may repeat what it was sent."""
-    words = {
-        value
-        for name, value in os.environ.items()
-        if _SECRET.search(name) and not name.upper().endswith("_FILE")
-    }
+def _token(around: Surroundings) -> list[str]:
     if file := around.connection.get("token_file"):
         with suppress(OSError, UnicodeDecodeError):
-            words.add(Path(file).expanduser().read_text(encoding="utf-8").strip())
-    return {word for word in words if len(word) >= _SHORTEST_SECRET}
+            return [Path(file).expanduser().read_text(encoding="utf-8").strip()]
+    return []

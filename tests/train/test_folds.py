@@ -230,11 +230,12 @@ def test_on_the_command_line(data: Path, tmp_path: Path) -> None:
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told, report_path = done.stdout.splitlines()[-2:]
-    report = json.loads((tmp_path / report_path).read_text())
+    shown = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(shown) == ["Accuracy", "Report", "Log"]
+    report = json.loads((tmp_path / shown["Report"]).read_text())
     assert sorted(report["folds"]) == ["1", "2", "3"]
     assert report["clips"] == 18
-    assert f"{report['accuracy_mean']:.3f} +- {report['accuracy_std']:.3f}" in told
+    assert f"{report['accuracy_mean']:.3f} +- {report['accuracy_std']:.3f}" in shown["Accuracy"]
     assert not (tmp_path / "work" / "mlflow.db").exists()  # nothing is registered
     both = subprocess.run(
         [*command, "--if-changed"], cwd=tmp_path, env=environment, capture_output=True, check=False

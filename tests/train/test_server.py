@@ -363,13 +363,14 @@ def test_a_training_outlives_the_server(
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
     def again(*more: str) -> tuple[list[str], str]:
-        """Tasks that kfp ran, and the last line."""
+        """Tasks that kfp ran, and the line of the model."""
         done = subprocess.run(
             [*command, *more], cwd=tmp_path, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        lines = done.stdout.splitlines()
-        return [text.split("'")[1] for text in lines if "Executing task" in text], lines[-1]
+        lines = [line.split(maxsplit=1) for line in done.stderr.splitlines()]
+        ran = [stage for stage, text in lines if text.endswith(" s")]
+        return ran, done.stdout.splitlines()[0]
 
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -382,7 +383,8 @@ def test_a_training_outlives_the_server(
     finally:
         mlflow_server.start()
     assert process.returncode == 1, output
-    last = output.splitlines()[-1]
+    last, log = output.splitlines()[-2:]
+    assert log.startswith("  in register; log: work/logs/"), output
     assert mlflow_server.uri in last and "the classifier is kept in" in last, output
     before = versions(mlflow_server.uri)
     executed, last = again()

@@ -1,0 +1,72 @@
+"""What a command tells: the same as lines for a person and, with --json, as JSON for a program.
+
+A command that tells something is decorated with `answering` and returns an Answer. The JSON has
+the schema docs/schemas/NAME.schema.json; docs/json.md describes its fields.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from audiostyle.terminal import say, say_json
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON on standard output, and nothing else."
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command has to tell, when its work is done.
+
+    value: as JSON can hold it. show: prints the same for a person. exit_code: of the command.
+    """
+
+    value: Any
+    show: Callable[[], None]
+    exit_code: int = 0
+
+    @classmethod
+    def lines(cls, value: Any, lines: Iterable[str], exit_code: int = 0) -> "Answer":
+        """Of lines that are there already."""
+        return cls(value, functools.partial(_say_all, list(lines)), exit_code)
+
+
+def _say_all(lines: list[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+def answering(schema: str) -> Callable[[F], F]:
+    """A decorator for the function of a command that returns an Answer: gives it --json.
+
+    schema: name of the schema of the JSON.
+    """
+
+    def decorate(function: Callable[..., Answer | None]) -> Any:
+        @_JSON
+        @functools.wraps(function)
+        def command(*arguments: Any, as_json: bool, **options: Any) -> None:
+            # What is printed on the way is not what is told.
+            with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+                answer = function(*arguments, **options)
+            if answer is None:
+                return
+            if as_json:
+                say_json(answer.value)
+            else:
+                answer.show()
+            if answer.exit_code:
+                sys.exit(answer.exit_code)
+
+        command.schema = schema  # type: ignore[attr-defined]
+        return command
+
+    return decorate

@@ -1,0 +1,107 @@
+"""The log of a run on this machine, and what of it a person sees."""
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from kfp import dsl
+
+from audiostyle.errors import AudiostyleError
+from pipeline import local
+from pipeline.run_display import Display
+from pipeline.run_log import recorded
+
+
+@dsl.component(base_image="python", install_kfp_package=False)  # type: ignore[untyped-decorator]
+def fail(kind: str) -> None:
+    """End in ways that no stage foresees."""
+    import os
+    import sys
+
+    from audiostyle.command import task
+
+    with task():
+        print("one line of the task", flush=True)
+        if kind == "exception":
+            raise ZeroDivisionError("nothing foresaw this")
+        sys.stderr.write("\x1e[damaged\n")
+        os.kill(os.getpid(), 9)
+
+
+@dsl.pipeline(name="failing")  # type: ignore[untyped-decorator]
+def failing(kind: str) -> None:
+    fail(kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("exception", "ZeroDivisionError: nothing foresaw this"), ("kill", "Killed")],
+)
+def test_an_error_that_nobody_foresaw_names_stage_and_log(
+    tmp_path: Path, kind: str, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(AudiostyleError, match=reason) as raised:
+        local.run(failing, {"kind": kind}, tmp_path)
+    (log,) = (tmp_path / "logs").iterdir()
+    first, last = str(raised.value).splitlines()
+    assert first.startswith("pipeline: fail: ") and reason in first
+    assert last == f"  in fail; log: {log}"
+    assert "one line of the task" in log.read_text()
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert [line.split()[:2] for line in shown.err.splitlines()] == [["fail", "failed"]]
+
+
+def test_secrets_stay_out_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "open-sesame-5f1c")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "word-of-the-server")
+    with recorded(tmp_path, Display("quiet")) as log:
+        # In pieces, as print writes.
+        print("key", "open-sesame-5f1c", "token word-of-the-server")
+        print("from https://anna:geheim@host/a?token=abcdefgh and on\x1b[2J")
+    text = log.path.read_text()
+    assert text == (
+        "key … token …\nfrom https://host/a?token=… and on\\x1b[2J\n" if "@" not in text else text
+    )
+    for secret in ("open-sesame", "word-of-the-server", "geheim", "abcdefgh", "\x1b"):
+        assert secret not in text
+
+
+PROGRAM = """
+from audiostyle.task_events import TaskProgress
+from pipeline.run_display import Display
+display = Display()
+display.begin("train")
+display.progress(TaskProgress("train", 3, 10))
+display.warning("a class has two clips")
+display.progress(TaskProgress("train", 7, 10))
+display.end("train", failed=False)
+display.reused("stylize")
+"""
+
+
+def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines() -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    piped = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert piped.stdout == ""
+    assert piped.stderr.splitlines() == [
+        "warning: a class has two clips",
+        "train          0 s",
+        "stylize        reused: nothing it depends on has changed",
+    ]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    subprocess.run(command, env=environment, stderr=theirs, check=True)
+    os.close(theirs)
+    drawn = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "3/10" in drawn and "7/10" in drawn and "left" in drawn
+    # What stays are the same lines: bars are drawn over.
+    lines = [line.rpartition("\r")[2] for line in drawn.replace("\r\n", "\n").split("\n")]
+    assert lines == piped.stderr.split("\n")
