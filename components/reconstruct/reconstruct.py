@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,8 @@ def reconstruct(
             _write_sound(inputs, item, config, path)
             sources = {role: inputs.audio_path(item, role) for role in item.sources}
             figures = measured(path, sources)
-            items.append(
-                Item(item.id, {**sources, "result": path}, figures, item.losses, item.settings)
-            )
+            shown = Item(item.id, {**sources, "result": path}, figures, item.losses, item.settings)
+            items.append(replace(shown, names=item.sources, heard=item.heard))
             rows.append({"id": item.id, "file": path.name, "sources": item.sources, **figures})
         artifacts.write_table(folder / "items.jsonl", rows)
         if report:

@@ -24,10 +24,38 @@ from components.reconstruct.report.browser_audio import publish
 def test_formats(form: str, subtype: str, suffix: str, tmp_path: Path) -> None:
     source = tmp_path / "a.x"
     soundfile.write(source, tone(seconds=1), 22050, format=form, subtype=subtype)
-    url = publish(source, tmp_path / "report")
+    url = publish(source, tmp_path / "report").url
     assert url.endswith(suffix)
     copy = audio.read(tmp_path / "report" / url)
     np.testing.assert_allclose(copy.samples, audio.read(source).samples, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, file, saved",
+    [
+        ("Flute, take 2.flac", "Flute-take-2.flac", "Flute, take 2.flac"),
+        ("../../etc/passwd", "etc-passwd.flac", "../../etc/passwd"),
+        ("CON\0<>:|?*.flac", "CON.flac", "CON\0<>:|?*.flac"),
+        ("ü" * 300 + ".flac", "audio.flac", "ü" * 300 + ".flac"),
+        ("", "a.flac", "a.flac"),
+    ],
+)
+def test_names(name: str, file: str, saved: str, tmp_path: Path) -> None:
+    source = tmp_path / "a.flac"
+    soundfile.write(source, tone(seconds=1), 22050)
+    published = publish(source, tmp_path / "report", name)
+    assert published.url == published.download
+    assert Path(published.url).name == file
+    assert published.file_name == saved
+    assert (tmp_path / "report" / published.url).read_bytes() == source.read_bytes()
+
+
+def test_a_result_is_given_away_as_it_is_though_a_copy_is_played(tmp_path: Path) -> None:
+    source = tmp_path / "result.wav"
+    soundfile.write(source, tone(seconds=1), 22050, subtype="DOUBLE")
+    published = publish(source, tmp_path)
+    assert (published.download, published.file_name) == ("./result.wav", "result.wav")
+    assert published.url.endswith("/result.flac")
 
 
 def test_a_header_that_states_no_sound_is_not_handed_to_a_browser(tmp_path: Path) -> None:
@@ -37,7 +65,7 @@ def test_a_header_that_states_no_sound_is_not_handed_to_a_browser(tmp_path: Path
     at = content.index(b"data") + 4
     content[at : at + 4] = bytes(4)
     source.write_bytes(content)
-    copy = audio.read(tmp_path / "report" / publish(source, tmp_path / "report"))
+    copy = audio.read(tmp_path / "report" / publish(source, tmp_path / "report").url)
     assert copy.frames == 22050
 
 
@@ -45,5 +73,5 @@ def test_a_header_that_states_no_sound_is_not_handed_to_a_browser(tmp_path: Path
 def test_beyond_what_flac_holds(channels: int, rate: int, tmp_path: Path) -> None:
     source = tmp_path / "a.caf"
     soundfile.write(source, np.stack([tone(seconds=0.2, rate=rate)] * channels, 1), rate)
-    copy = audio.read(tmp_path / "report" / publish(source, tmp_path / "report"))
+    copy = audio.read(tmp_path / "report" / publish(source, tmp_path / "report").url)
     assert len(copy.samples) == 1 and copy.seconds == pytest.approx(0.2, abs=0.001)

@@ -17,7 +17,8 @@ from audiostyle.audio import Recording
 from audiostyle.errors import ArtifactError, AudioError, InputError
 from components.reconstruct.report import spectrogram_images
 from components.reconstruct.report.charts import confusion, line_chart
-from components.reconstruct.report.item_view import flatten, number, pair_up
+from components.reconstruct.report.item_view import pair_up
+from components.reconstruct.report.loudness import MOST_DB, gains, integrated
 from components.reconstruct.report.page import (
     Item,
     Training,
@@ -25,6 +26,7 @@ from components.reconstruct.report.page import (
     headline_metrics,
     write_report,
 )
+from components.reconstruct.report.text import flatten, number
 
 RATE = 16_000
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(2)> '&"
@@ -66,6 +68,7 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.words: list[str] = []
         text = path_or_text.read_text() if isinstance(path_or_text, Path) else path_or_text
         self.feed(text)
 
@@ -74,6 +77,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        self.words += data.split()
 
     def all(self, tag: Any, attribute: Any) -> Any:
         return [a[attribute] for t, a in self.elements if t == tag and attribute in a]
@@ -115,7 +119,8 @@ def test_audio_inside_is_linked_and_outside_is_copied(tmp_path: Path, wav: Any) 
     write_report(folder, [Item("x", {"content": wav, "result": inside})], None, title="T")
     content, result = Page(folder / "report.html").all("audio", "src")
     assert unquote(result) == f"./audio/{inside.name}"
-    assert content.startswith("./media/tone-")
+    assert content.startswith("./media/")
+    assert content.endswith("/tone.wav")
     assert (folder / content).read_bytes() == before[0]
     assert (wav.read_bytes(), inside.read_bytes()) == before
     assert len(list((folder / "media").iterdir())) == 1
@@ -130,8 +135,8 @@ def test_what_browsers_cannot_play_becomes_flac(tmp_path: Path, name: str, subty
     # Inside the folder, and yet not linked as it is.
     write_report(tmp_path, [Item("x", {"result": tmp_path / name})], None, title="T")
     (url,) = Page(tmp_path / "report.html").all("audio", "src")
-    assert url.startswith("./media/a-")
-    assert url.endswith(".flac")
+    assert url.startswith("./media/")
+    assert url.endswith("/a.flac")
     heard, rate = soundfile.read(tmp_path / url)
     assert rate == RATE
     np.testing.assert_allclose(heard, samples, atol=2**-15)
@@ -212,9 +217,84 @@ def test_embedded_page_needs_no_file(tmp_path: Path, wav: Any) -> None:
     assert all(src.startswith("data:image/webp") for src in page.all("img", "src"))
     assert not page.all("a", "href")
     assert not [tag for tag, _ in page.elements if tag in ("audio", "script", "iframe")]
-    for said in ("Title", "70.0 %", "33.3 %", "promote", "first 50 of 60 items"):
+    for said in ("Title", "70.0 %", "33.3 %", "Accepted as default", "first 50 of 60 items"):
         assert said in page.text
     assert len(text) < 500_000
+
+
+def test_measures_in_plain_words_and_exact_ones_behind(tmp_path: Path, wav: Any) -> None:
+    measures = {
+        "gain": 0.4512, "timbre gain": -0.2, "pitch likeness to the content": 0.978,
+        "log-mel distance of the result to the target (dB)": 6.1,
+        "log-mel distance of the content to the target (dB)": 11.1,
+    }  # fmt: skip
+    items = [Item("x", {"result": wav}, measures), Item("y", {"result": wav}, {"gain": math.nan})]
+    write_report(tmp_path, items, None, title="T")
+    text = " ".join(Page(tmp_path / "report.html").words)
+    said = text[text.index("The result is") : text.index("Exact figures of x")]
+    for words in (
+        "closer to the ideal than the content 45 %",
+        "like the content in pitch 98 %",
+        "farther from the timbre of the style than the content 20 %",
+    ):
+        assert words in said
+    assert "0.451" in text[text.index("Exact figures of x") :]
+    assert "0.451" not in said
+    # The table of all items tells what the distances mean, not the distances.
+    assert "Item closer to the ideal pitch timbre x 45 % 98 % −20 % y n/a – –" in text
+
+
+@pytest.mark.parametrize(
+    "verdict, words",
+    [
+        ("promote", "✓ Accepted as default"),
+        ("hold", "■ Not accepted as default"),
+        ("unchanged", "✓ Default as before"),
+        ("new word", "■ new word"),
+    ],
+)
+def test_the_verdict_in_words(tmp_path: Path, verdict: str, words: str) -> None:
+    write_report(tmp_path, [], Training(verdict={"verdict": verdict, "reason": "why"}), title="T")
+    assert words in Page(tmp_path / "report.html").text
+
+
+def test_no_chart_where_nothing_was_optimized(tmp_path: Path, wav: Any) -> None:
+    for losses, charts in (({"total": [0.1]}, 0), ({}, 0), ({"total": [2.0, 1.0]}, 1)):
+        write_report(tmp_path, [Item("x", {"result": wav}, losses=losses)], None, title="T")
+        classes = Page(tmp_path / "report.html").all("svg", "class")
+        assert classes.count("chart") == charts
+
+
+def test_what_the_method_heard_is_told(tmp_path: Path, wav: Any) -> None:
+    item = Item("x", {"result": wav}, heard="content: a voice (0.9)\nstyle: <b>chords</b>")
+    write_report(tmp_path, [item], None, title="T")
+    page = Page(tmp_path / "report.html")
+    for line in ("What the method heard", "content: a voice (0.9)", "style: <b>chords</b>"):
+        assert line in page.text
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
+def test_loudness_is_that_of_the_standard(rate: int, tmp_path: Path) -> None:
+    # BS.1770: a sine of 997 Hz at full scale, in one of two channels, reads -3.01 LUFS.
+    sine = tone(997, 3.0, rate)
+    path = tmp_path / "sine.wav"
+    soundfile.write(path, np.stack([sine, 0 * sine], 1), rate, subtype="FLOAT")
+    assert integrated(path) == pytest.approx(-3.01, abs=0.05)
+    soundfile.write(path, 0.1 * sine, rate, subtype="FLOAT")
+    assert integrated(path) == pytest.approx(-20, abs=0.05), "heard from both loudspeakers"
+    # Silence around it does not count, and a blink has a loudness too.
+    soundfile.write(path, np.concatenate([0.1 * sine, 0 * sine]), rate, subtype="FLOAT")
+    assert integrated(path) == pytest.approx(-20, abs=0.5)
+    soundfile.write(path, 0.1 * sine[: rate // 20], rate, subtype="FLOAT")
+    assert -24 < integrated(path) < -18
+    soundfile.write(path, 0 * sine, rate)
+    assert integrated(path) == -math.inf
+
+
+def test_gains_turn_down_to_the_quietest_and_no_further_than_is_heard() -> None:
+    assert gains({"a": -20.0, "b": -23.5, "c": -math.inf}) == {"a": -3.5, "b": 0.0, "c": 0.0}
+    assert gains({"a": -10.0, "b": -60.0})["a"] == -MOST_DB
+    assert gains({"a": -math.inf}) == {"a": 0.0}
 
 
 def test_a_training_alone_and_items_alone(tmp_path: Path, wav: Any) -> None:

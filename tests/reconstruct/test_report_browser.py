@@ -1,6 +1,9 @@
 """The report page as a person meets it: opened from disk in a headless Chromium."""
 
 import math
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,11 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[1] / "browser/node_modules/axe-core/axe.min.js"
 RATE = 22_050
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: Any) -> None:
+        pass
 
 
 def sweep(path: Path, seconds: float = 1.0, channels: int = 1, **options: Any) -> Path:
@@ -66,6 +74,8 @@ def report(tmp_path_factory: Any) -> Path:
                 "style": [5.0, 1.0, 0.05],
             },
             settings={"method": "gatys", "seed": i, EVIL: EVIL},
+            names={"content": f"Take {i} (final) é.wav"},
+            heard="content: a voice (0.91)\n" + EVIL,
         )
         for i, (name, distance) in enumerate(zip(ids, distances, strict=True))
     ]
@@ -168,24 +178,166 @@ def test_search_and_sort_with_the_keyboard(report: Any, visit: Any) -> None:
     assert opened.complaints == []
 
 
+SOUNDS = "[...document.querySelectorAll('#item-3 audio')]"
+
+
+def times(page: Any) -> list[float]:
+    return list(page.evaluate(f"{SOUNDS}.map(a => a.currentTime)"))
+
+
 def test_one_player_at_a_time_and_a_playhead_that_follows(report: Any, visit: Any) -> None:
     opened = visit(report)
     opened.wait_for_players()
     page = opened.page
-    first, second = page.locator("#item-3 .card").nth(0), page.locator("#item-3 .card").nth(1)
-    first.locator(".image").click(position={"x": 5, "y": 20})
-    opened.wait_for("document.querySelector('#item-3 audio').currentTime > 0.05")
-    assert first.locator(".playhead").get_attribute("visibility") == "visible"
-    second.locator(".image").click(position={"x": 5, "y": 20})
-    opened.wait_for("document.querySelector('#item-3 audio').paused")
+    cards = page.locator("#item-3 .card")
+    cards.nth(0).locator(".image").click(position={"x": 5, "y": 20})
+    opened.wait_for(f"{SOUNDS}[0].currentTime > 0.05")
+    assert cards.nth(0).locator(".playhead").get_attribute("visibility") == "visible"
+    cards.nth(1).locator(".image").click(position={"x": 5, "y": 20})
+    opened.wait_for(f"{SOUNDS}[0].paused && !{SOUNDS}[1].paused")
+    page.locator("#item-1 .play").click()
+    opened.wait_for(f"{SOUNDS}.every(a => a.paused)")
     assert opened.complaints == []
+
+
+def test_the_switch_keeps_the_position(report: Any, visit: Any) -> None:
+    opened = visit(report)
+    opened.wait_for_players()
+    page = opened.page
+    bar = page.locator("#item-3 .player")
+
+    def slide(share: float) -> None:
+        bar.get_by_role("slider").evaluate(
+            "(s, v) => { s.value = v; s.dispatchEvent(new Event('input', { bubbles: true })); }",
+            share,
+        )
+
+    slide(0.6)
+    assert times(page)[2] == pytest.approx(0.6, abs=0.01)
+    bar.get_by_role("radio", name="content").click()
+    opened.wait_for(f"Math.abs({SOUNDS}[0].currentTime - 0.6) < 0.01")
+    assert bar.get_by_role("radio", checked=True).inner_text().startswith("Content")
+    # The content lasts 2 s. A shorter one begins again, and the content goes on from where it was.
+    slide(0.75)
+    bar.get_by_role("radio", name="target").click()
+    opened.wait_for(f"Math.abs({SOUNDS}[3].currentTime - 0.5) < 0.01")
+    bar.get_by_role("radio", name="content").click()
+    opened.wait_for(f"Math.abs({SOUNDS}[0].currentTime - 1.5) < 0.01")
+    slide(0.3)
+    bar.get_by_role("radio", name="style").click()
+    opened.wait_for(f"Math.abs({SOUNDS}[1].currentTime - 0.6) < 0.01")
+    assert page.evaluate(f"{SOUNDS}.every(a => a.paused)"), "choosing alone plays nothing"
+
+    bar.get_by_role("button", name="Loop").click()
+    bar.get_by_role("button", name="Play").click()
+    opened.wait_for(f"!{SOUNDS}[1].paused && {SOUNDS}[1].currentTime > 0.7")
+    before = page.evaluate(
+        f"() => {{ const at = {SOUNDS}[1].currentTime;"
+        " document.querySelector('#item-3 [role=radio].result').click(); return at; }"
+    )
+    opened.wait_for(f"!{SOUNDS}[2].paused && {SOUNDS}[1].paused")
+    assert times(page)[2] >= before - 0.02 or times(page)[2] < 0.3, "or around the loop"
+    bar.get_by_role("button", name="Pause").click()
+    opened.wait_for(f"{SOUNDS}.every(a => a.paused)")
+    assert opened.complaints == []
+
+
+def test_all_play_as_loud_as_the_quietest_unless_asked_not_to(tmp_path: Path, visit: Any) -> None:
+    loud, soft, silent = (tmp_path / f"{name}.wav" for name in ("loud", "soft", "silent"))
+    at = np.arange(RATE) / RATE
+    for path, level in ((loud, 0.5), (soft, 0.05), (silent, 0)):
+        soundfile.write(path, level * np.sin(2 * np.pi * 997 * at), RATE, subtype="FLOAT")
+    audio = {"content": loud, "style": soft, "result": loud, "target": silent}
+    opened = visit(write_report(tmp_path / "r", [Item("x", audio)], None, title="T"))
+    page = opened.page
+    volumes = "[...document.querySelectorAll('audio')].map(a => a.volume)"
+    assert page.evaluate(volumes) == pytest.approx([0.1, 1, 0.1, 1], rel=0.01)
+    assert "content turned down by 20.0 dB" in page.locator(".level").inner_text()
+    button = page.get_by_role("button", name="Same loudness")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert page.evaluate(volumes) == [1, 1, 1, 1]
+    assert opened.complaints == []
+
+
+def test_a_player_is_one_tab_stop_and_arrows_move_within(report: Any, visit: Any) -> None:
+    opened = visit(report)
+    opened.wait_for_players()
+    page = opened.page
+    inside = "document.activeElement.closest('#item-3 .player') !== null"
+    page.locator("#item-3 .play").focus()
+    page.keyboard.press("Tab")
+    assert not page.evaluate(inside)
+    assert page.evaluate("document.activeElement.download") == "Take 2 (final) é.flac"
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(inside)
+    seen = []
+    for _ in range(8):
+        seen.append(
+            page.evaluate(
+                "document.activeElement.getAttribute('aria-label')"
+                " || document.activeElement.innerText.split(/\\s/)[0]"
+            )
+        )
+        page.keyboard.press("ArrowRight")
+    assert seen == ["Play", "Content", "Style", "Result", "Target", "Position", "Loop", "Same"]
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Play", "round"
+    page.keyboard.press("2")
+    assert page.locator("#item-3 [role=radio][aria-checked=true]").inner_text().startswith("Style")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("PageUp")
+    opened.wait_for(f"Math.abs({SOUNDS}[1].currentTime - 0.22) < 0.01")
+    said = page.evaluate("document.activeElement.getAttribute('aria-valuetext')")
+    assert said == "0:00.2 of 0:01.0, style"
+    page.keyboard.press("Space")
+    opened.wait_for(f"{SOUNDS}[1].currentTime > 0.3")
+    assert page.evaluate(inside)
+    page.keyboard.press("Tab")
+    assert not page.evaluate(inside)
+    assert opened.complaints == []
+
+
+def test_a_download_has_the_bytes_and_the_name(report: Any, chromium: Any, visit: Any) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(report.parent))) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        context = chromium.new_context(accept_downloads=True)
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{web.server_port}/{report.name}")
+        for role, name in (("content", "Take 0 (final) é.wav"), ("result", "c.wav")):
+            link = page.locator(f"#item-1 .card.{role} .file a")
+            assert link.inner_text() == name
+            with page.expect_download() as waiting:
+                link.click()
+            assert waiting.value.suggested_filename == name
+            url = link.get_attribute("href")
+            assert waiting.value.path().read_bytes() == (report.parent / url).read_bytes()
+        context.close()
+        web.shutdown()
+    # From disk, where browsers ignore the attribute, the file opens beside the page.
+    page = visit(report).page
+    with page.expect_popup() as popup:
+        page.locator("#item-1 .card.result .file a").click()
+    assert popup.value.url.endswith("/c.wav")
+    assert page.url == report.as_uri()
+
+
+def test_paper_has_no_controls_and_every_figure(report: Any, visit: Any) -> None:
+    page = visit(report).page
+    page.emulate_media(media="print")
+    assert not page.locator("#item-1 .player").is_visible()
+    assert not page.locator("#search").is_visible()
+    assert page.locator("#item-1 .image img").first.is_visible()
+    assert page.locator("#item-1 .heard").is_visible()
 
 
 def test_it_reads_without_scripts(report: Any, visit: Any) -> None:
     opened = visit(report, java_script_enabled=False)
     assert len(shown(opened.page)) == 4
     assert not opened.page.locator("#search").is_visible()
-    assert opened.page.locator("audio").count() == 14
+    assert opened.page.locator("audio[controls]").count() == 14
+    assert not opened.page.locator(".player").first.is_visible()
 
 
 @pytest.mark.slow

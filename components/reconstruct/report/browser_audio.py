@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,23 +28,39 @@ _PLAYABLE = {
 _MOST_CHANNELS, _MOST_HZ, _LISTENING_HZ = 8, 655_350, 48_000
 
 
-def publish(source: Path, folder: Path) -> str:
-    """Make `source` playable from a page in `folder`; returns the URL relative to it.
+@dataclass(frozen=True)
+class Published:
+    """A recording that the page plays and gives away: URLs relative to it, and a file's name."""
 
-    A playable file inside `folder` is linked where it lies. Any other is copied to
-    `folder`/media, or converted to FLAC (24 bit) there where browsers cannot play its format.
-    The copy's name holds the hash of its source: safe whatever the source is called, and one
-    copy serves all items that share a recording. Never moves or changes `source`.
+    url: str
+    download: str
+    file_name: str
+
+
+def publish(source: Path, folder: Path, name: str = "") -> Published:
+    """Make `source` playable from a page in `folder`, and to be had there under its name.
+
+    name: of the file as people know it, by default the source's own.
+    A file inside `folder` is linked where it lies. Any other is copied to `folder`/media. One
+    that browsers cannot play is converted to FLAC (24 bit) there, which is played, and given away
+    where the file itself is elsewhere. A copy lies in a folder named by the hash of its source,
+    so that one copy serves all items that share a recording. Never moves or changes `source`.
     """
+    name = name or source.name
     with audio.opening(source) as file:
         suffix, sample_formats = _PLAYABLE.get(file.format, ("", set()))
         playable = file.subtype in sample_formats and not file.repaired
     inside = source.resolve()
-    if playable and inside.is_relative_to(folder.resolve()):
-        return relative_url(inside.relative_to(folder.resolve()))
+    own = ""
+    if inside.is_relative_to(folder.resolve()):
+        own = relative_url(inside.relative_to(folder.resolve()))
+    if own and playable:
+        return Published(own, own, name)
 
-    digest = file_digest(source)[:16]
-    copy = folder / "media" / f"{_safe(source.stem)}-{digest}{suffix if playable else '.flac'}"
+    if not playable:
+        suffix = ".flac"
+        name = name if own else f"{_split(name)[0]}{suffix}"
+    copy = folder / "media" / file_digest(source)[:16] / safe_name(name, suffix)
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         if playable:
@@ -51,7 +68,8 @@ def publish(source: Path, folder: Path) -> str:
                 shutil.copyfile(source, temporary)
         else:
             _convert(source, copy)
-    return relative_url(copy.relative_to(folder))
+    url = relative_url(copy.relative_to(folder))
+    return Published(url, own or url, name)
 
 
 def _convert(source: Path, copy: Path) -> None:
@@ -76,6 +94,17 @@ def relative_url(path: Path) -> str:
     return "./" + quote(path.as_posix(), errors="surrogateescape")
 
 
-def _safe(name: str) -> str:
-    """A name that every file system takes and no URL needs to encode."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "audio"
+def safe_name(name: str, suffix: str) -> str:
+    """A file's name that every file system takes and no URL needs to encode.
+
+    suffix: what browsers know the format by, which takes the place of another.
+    >>> safe_name("Flute no. 2 (take/3).WAV", ".wav"), safe_name("über.oga", ".ogg")
+    ('Flute-no.-2-take-3.wav', 'ber.ogg')
+    """
+    return (re.sub(r"[^A-Za-z0-9._]+", "-", _split(name)[0]).strip("-.")[:60] or "audio") + suffix
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Stem and suffix of a file's name, whatever else the name holds."""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix) if stem and len(suffix) <= 5 else (name, "")

@@ -10,6 +10,9 @@ from audiostyle.files import replacing
 from components.reconstruct.report import spectrogram_images
 from components.reconstruct.report.browser_audio import publish
 from components.reconstruct.report.charts import LineChart, line_chart
+from components.reconstruct.report.findings import Finding, findings
+from components.reconstruct.report.loudness import MOST_DB, gains, integrated
+from components.reconstruct.report.text import MINUS, duration, flatten
 
 # In the order in which they are shown.
 ROLES = ("content", "style", "result", "target")
@@ -20,8 +23,10 @@ class Item:
     """One result, with what it was made from.
 
     audio: role to file, roles among content, style, result, target; files may lie anywhere.
+    names: role to the name that people know the file by, where it is not the file's own.
     measures: name to value. A pair named "... of the result ..." and "... of the content ..."
-    is shown side by side. losses: loss term to its value at each logged iteration.
+    is shown side by side. losses: loss term to its value at each logged iteration. heard: what
+    the method heard in the recordings, in words, or "".
     """
 
     id: str
@@ -29,17 +34,28 @@ class Item:
     measures: dict[str, float] = field(default_factory=dict)
     losses: dict[str, list[float]] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    heard: str = ""
 
 
 @dataclass(frozen=True)
 class Card:
-    """One recording: `url` of the player's file, `picture` of the spectrogram, both relative."""
+    """One recording: URLs of what plays, of what is saved, and of its spectrogram, all relative.
+
+    gain: amplitude in (0, 1] by which it is played, so that all of an item are as loud;
+    down_db: the same in dB, as text.
+    """
 
     role: str
     url: str
+    download: str
+    file_name: str
     picture: str
+    duration: float
     seconds: str
     facts: str
+    gain: float
+    down_db: str
     time_ticks: list[spectrogram_images.Tick]
 
 
@@ -52,10 +68,14 @@ class ItemView:
     anchor: str
     href: str
     search: str
+    pair: str
     cards: list[Card]
     frequency_ticks: list[spectrogram_images.Tick]
     loudest_db: float
+    level: str
     losses: LineChart | None
+    heard: list[str]
+    findings: list[Finding]
     measures: dict[str, float]
     pairs: list[tuple[str, float, float]]
     singles: dict[str, float]
@@ -77,6 +97,8 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
             levels[role] = spectrogram_images.levels(recording, highest)
             facts[role] = recording.frames, recording.sample_rate, recording.channels
     loudest = spectrogram_images.loudest(list(levels.values()))
+    loudness = {role: integrated(path) for role, path in files.items()}
+    turned = gains(loudness)
     cards = []
     for role, (frames, rate, channels) in facts.items():
         picture = f"pictures/{position}-{role}.webp"
@@ -84,20 +106,32 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
             temporary.write_bytes(spectrogram_images.encode(levels[role], loudest))
         seconds = frames / rate
         kind = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+        published = publish(files[role], folder, item.names.get(role, ""))
         cards.append(
             Card(
                 role=role,
-                url=publish(files[role], folder),
+                url=published.url,
+                download=published.download,
+                file_name=published.file_name,
                 picture=picture,
-                seconds=_duration(seconds),
+                duration=round(seconds, 3),
+                seconds=duration(seconds),
                 facts=f"{rate / 1000:g} kHz · {kind}",
+                gain=round(10 ** (turned[role] / 20), 4),
+                down_db=f"{-turned[role]:.1f}",
                 time_ticks=spectrogram_images.time_ticks(seconds),
             )
         )
     pairs, singles = pair_up(item.measures)
     settings = flatten(item.settings)
     # A person looks for an item by its name, by what it was made from, or by a setting.
-    words = [item.id, *(path.stem for path in files.values()), *settings.values()]
+    name = {card.role: card.file_name for card in cards}
+    pair = (
+        f"{name['content']} in the style of {name['style']}"
+        if {"content", "style"} <= name.keys()
+        else ""
+    )
+    words = [item.id, *(card.file_name for card in cards), *settings.values()]
     anchor = f"item-{position}"
     return ItemView(
         id=item.id,
@@ -105,15 +139,35 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
         anchor=anchor,
         href=f"{page}#{anchor}",
         search=" ".join(dict.fromkeys(words)).lower(),
+        pair=pair,
         cards=cards,
         frequency_ticks=spectrogram_images.frequency_ticks(highest),
         loudest_db=loudest,
-        losses=line_chart(item.losses, x_name="logged iteration", first=1, logarithmic=True),
+        level=_level(loudness),
+        losses=_losses(item.losses),
+        heard=item.heard.splitlines(),
+        findings=findings(item.measures),
         measures=item.measures,
         pairs=pairs,
         singles=singles,
         settings=settings,
     )
+
+
+def _losses(losses: Mapping[str, list[float]]) -> LineChart | None:
+    """Curves of the losses; None where nothing was optimised, so that each has one value."""
+    if not any(len(values) > 1 for values in losses.values()):
+        return None
+    return line_chart(losses, x_name="logged iteration", first=1, logarithmic=True)
+
+
+def _level(loudness: Mapping[str, float]) -> str:
+    """The loudness at which all are played, in LUFS, as text; "" where all are silent."""
+    heard = [level for level in loudness.values() if math.isfinite(level)]
+    if not heard:
+        return ""
+    lowest = max(min(heard), max(heard) - MOST_DB)
+    return f"{lowest:.1f}".replace("-", MINUS)
 
 
 def pair_up(
@@ -132,51 +186,7 @@ def pair_up(
     return pairs, singles
 
 
-def flatten(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Settings as text, nested ones by dotted name."""
-    flat: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        elif isinstance(value, float):
-            flat[f"{prefix}{name}"] = f"{value:.6g}"
-        elif isinstance(value, list | tuple):
-            flat[f"{prefix}{name}"] = ", ".join(str(part) for part in value)
-        else:
-            flat[f"{prefix}{name}"] = str(value)
-    return flat
-
-
-def number(value: float) -> str:
-    """A number with the digits that a reader can use; "n/a" where there is none."""
-    if not math.isfinite(value):
-        return "n/a"
-    size = abs(value)
-    if value == int(value) and size < 1e9:
-        text = f"{int(value):,}"
-    elif size >= 1000:
-        text = f"{value:,.0f}" if size < 1e9 else f"{value:.3g}"
-    elif size >= 100:
-        text = f"{value:.1f}"
-    elif size >= 1:
-        text = f"{value:.2f}"
-    else:
-        text = f"{value:.3f}" if size >= 0.01 else f"{value:.2g}"
-    return text.replace("-", "\N{MINUS SIGN}", 1) if value < 0 else text
-
-
-def percent(share: float) -> str:
-    """A share in [0, 1] as a percentage with one decimal."""
-    return f"{100 * share:.1f} %" if math.isfinite(share) else "n/a"
-
-
 def _rate(path: Path) -> int:
     """Sample rate, in Hz."""
     with audio.opening(path) as recording:
         return recording.sample_rate
-
-
-def _duration(seconds: float) -> str:
-    if seconds >= 60:
-        return f"{int(seconds) // 60} min {seconds % 60:.0f} s"
-    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"

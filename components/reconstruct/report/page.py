@@ -23,7 +23,16 @@ from audiostyle.errors import ArtifactError, AudioError, InputError
 from audiostyle.files import replacing
 from components.reconstruct.report import spectrogram_images
 from components.reconstruct.report.charts import Confusion, LineChart, confusion, line_chart
-from components.reconstruct.report.item_view import ROLES, Item, number, percent, view_item
+from components.reconstruct.report.findings import (
+    findings,
+    heading,
+    is_share,
+    shares_first,
+    whole_percent,
+)
+from components.reconstruct.report.item_view import ROLES, Item, pair_up, view_item
+from components.reconstruct.report.text import number, percent
+from components.reconstruct.report.verdicts import verdict_words
 
 __all__ = ["Item", "Training", "embedded_html", "headline_metrics", "write_report"]
 
@@ -90,8 +99,9 @@ def write_report(
         "subtitle": subtitle,
         "views": views,
         "roles": [role for role in ROLES if any(role in item.audio for item in items)],
-        "columns": list(dict.fromkeys(name for item in items for name in item.measures)),
-        "medians_text": {name: number(value) for name, value in _medians(items).items()},
+        "columns": _columns(items),
+        "medians": _medians(items),
+        "findings": findings(_medians(items)),
         "training": _view_training(training),
         "model": dict(model if model is not None else training.model if training else {}),
         "pages": [(_page_name(n), (n - 1) * PAGE_SIZE + 1) for n in range(1, len(pages) + 1)],
@@ -175,6 +185,19 @@ def _check(items: Sequence[Item], training: Training | None) -> None:
             )
 
 
+def _columns(items: Sequence[Item]) -> dict[str, str]:
+    """Measures in the table of all items, with their headings.
+
+    Distances have one where no share says what they mean; the content's, never.
+    """
+    names = shares_first(dict.fromkeys(name for item in items for name in item.measures))
+    pairs, singles = pair_up(dict.fromkeys(names, 0.0))
+    if not any(is_share(name) for name in names):
+        alone = {name.replace(" of the result", "") for name in names} & {p[0] for p in pairs}
+        singles |= {n: 0.0 for n in names if n.replace(" of the result", "") in alone}
+    return {name: heading(name) for name in names if name in singles}
+
+
 def _medians(items: Sequence[Item]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for item in items:
@@ -194,6 +217,8 @@ class _TrainingView:
     accuracy: dict[str, float]
     accuracy_text: dict[str, str]
     verdict: str
+    accepted: bool
+    meaning: str
     reason: str
     checks: dict[str, object]
 
@@ -221,6 +246,8 @@ def _view_training(training: Training | None) -> _TrainingView | None:
         if chart:
             charts[kind] = chart
     others = {k: v for k, v in training.verdict.items() if k not in ("verdict", "reason")}
+    verdict = str(training.verdict.get("verdict", ""))
+    title, meaning = verdict_words(verdict)
     return _TrainingView(
         charts=charts,
         epochs=[{k: number(v) for k, v in epoch.items()} for epoch in history],
@@ -231,7 +258,9 @@ def _view_training(training: Training | None) -> _TrainingView | None:
         chance=chance,
         accuracy=accuracy,
         accuracy_text={name: percent(share) for name, share in accuracy.items()},
-        verdict=str(training.verdict.get("verdict", "")),
+        verdict=title,
+        accepted=verdict in ("promote", "unchanged"),
+        meaning=meaning,
         reason=str(training.verdict.get("reason", "")),
         checks=others,
     )
@@ -245,7 +274,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent}
+    environment.filters |= {"number": number, "percent": percent, "whole_percent": whole_percent}
+    environment.tests["share"] = is_share
     for kind in ("css", "js"):
         text = (_TEMPLATES / f"report.{kind}").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
