@@ -1,5 +1,6 @@
 """How far a long loop has come: a bar on a terminal, and a line now and then elsewhere."""
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from audiostyle import task_events
-from audiostyle.terminal import end_for_closed_pipe, is_quiet, printable
+from audiostyle.terminal import end_for_closed_pipe, is_shown, printable
 
 T = TypeVar("T")
 
@@ -25,7 +26,8 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
 def bar(items: Iterable[T] | None, description: str, total: int | None = None) -> "tqdm[T]":
     """A tqdm bar that writes whole lines, rarely, where standard error is not a terminal.
 
-    In a task whose command draws the bar it sends events; nothing is shown by a quiet command.
+    In a task whose command draws the bar it sends events. What is shown follows the log's level:
+    a bar with warnings, lines with other information.
     """
     description = printable(description)
     if task_events.wanted():
@@ -37,10 +39,10 @@ def bar(items: Iterable[T] | None, description: str, total: int | None = None) -
             maxinterval=_EVENT_INTERVAL,
             file=_Nothing(),
         )
-    if is_quiet():
-        return tqdm(items, description, total, disable=True)
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and is_shown(logging.WARNING):
         return tqdm(items, description, total, leave=False, dynamic_ncols=True)
+    if not is_shown(logging.INFO):
+        return tqdm(items, description, total, disable=True)
     return tqdm(
         items,
         description,

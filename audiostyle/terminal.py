@@ -112,9 +112,9 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     logging.getLogger("botocore").setLevel(max(level, logging.WARNING))
 
 
-def is_quiet() -> bool:
-    """Whether not even warnings are shown, and so no progress either."""
-    return not logging.getLogger().isEnabledFor(logging.WARNING)
+def is_shown(level: int) -> bool:
+    """Whether the log shows lines of a level of `logging`."""
+    return logging.getLogger().isEnabledFor(level)
 
 
 def end_for_closed_pipe() -> NoReturn:

@@ -12,6 +12,7 @@ from pipeline.commands.cluster import cluster
 from pipeline.commands.compile import compile_
 from pipeline.commands.completion import completion
 from pipeline.commands.data import data
+from pipeline.commands.demo import demo
 from pipeline.commands.doctor import doctor
 from pipeline.commands.models import models
 from pipeline.commands.run import run
@@ -42,6 +43,7 @@ _COMMANDS = (
     compile_,
     completion,
     data,
+    demo,
     doctor,
     models,
     restore,

@@ -1,7 +1,9 @@
 """What a person sees of a run on this machine: one line a stage, with a bar on a terminal."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Literal
 
 from tqdm import tqdm
@@ -36,6 +38,17 @@ class Display:
         """A stage begins."""
         self._stage, self._began = stage, time.monotonic()
         self._draw(None)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """A stage in this process, which draws its own bar."""
+        self._began = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.end(name, failed=True)
+            raise
+        self.end(name, failed=False)
 
     def progress(self, event: TaskProgress) -> None:
         """A stage has come so far in its loop, or in one of them."""

@@ -87,7 +87,12 @@ def test_bad_audio_is_named_with_exit_code_2(word: str, here: Path, classifier: 
         (["stylize", "content.wav", "style.mp3", "-o", "out.ogg"], "cannot write .ogg"),
         (["stylize", "content.wav", "style.mp3", "-o", "o.wav", "--config", "bad.yaml"], "stylise"),
         (["stylize", "content.wav", "style.mp3", "-o", "o.wav", "--config", "no.yaml"], "no.yaml"),
-        (["stylize", "content.wav", "style.mp3", "-o", "o.wav"], "has no models yet"),
+        (
+            ["stylize", "content.wav", "style.mp3", "-o", "o.wav", "--model", "champion"],
+            "has no models yet",
+        ),
+        (["demo", "--out", "."], "not the folder of an earlier demo"),
+        (["demo", "--out", "content.wav"], "not the folder of an earlier demo"),
         (["run", "--data", "nowhere"], "nowhere does not exist"),
         (["train", "nowhere"], "nowhere does not exist"),
         (["models", "show", "9"], "no registry yet"),
@@ -205,8 +210,10 @@ def test_sigterm_leaves_nothing_half_written(here: Path, classifier: Path) -> No
         text=True,
     )
     assert process.stderr is not None
-    process.stderr.readline()  # the first progress line: it is in the middle of its work
-    time.sleep(1)
+    # It is in the middle of its work: it has made its temporary folder, and imports torch.
+    while process.poll() is None and sorted(here.iterdir()) == before:
+        time.sleep(0.1)
+    time.sleep(5)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 143
     assert sorted(here.iterdir()) == before

@@ -81,6 +81,11 @@ def test_it_holds_every_module_and_nothing_else(wheel: Path) -> None:
     assert {f"{package}/py.typed" for package in packages} <= names
     templates = list((ROOT / "components" / "reconstruct" / "report" / "templates").iterdir())
     assert templates and {path.relative_to(ROOT).as_posix() for path in templates} <= names
+    here = ROOT / "audiostyle" / "bundled"
+    parts = [here / "CARD.md", *(here / "classifier").iterdir(), *(here / "pairs").glob("*/*")]
+    assert len(parts) == 1 + 5 + 18
+    assert {path.relative_to(ROOT).as_posix() for path in parts} <= names
+    assert "audiostyle/bundled/pairs/pairs.csv" in names
     assert {name.split("/")[0] for name in names} == {
         *packages,
         f"audiostyle-{PROJECT['version']}.dist-info",
@@ -101,6 +106,22 @@ def test_its_commands_run_elsewhere(environment: Path, tmp_path: Path) -> None:
     (python,) = [check for check in report["checks"] if check["name"] == "python"]
     assert str(environment) in python["detail"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_runs_elsewhere(environment: Path, tmp_path: Path) -> None:
+    """From the wheel alone: bundled pairs, bundled classifier, a page."""
+    words = ("demo", "--no-open", "--quiet", "--json", "--out", "made")
+    answer = json.loads(run(environment, tmp_path, "audiostyle", *words))
+    assert answer == {"report": "made/report.html", "opened": False}
+    sounds = {path.name for path in (tmp_path / "made").glob("*.wav")}
+    assert len(sounds) == 6 and "flute-violin.wav" in sounds
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    # An earlier demo is replaced; a folder with anything else in it is left alone.
+    (tmp_path / "made" / "items.jsonl").write_text("changed\n")
+    done = subprocess.run(
+        [environment / "bin" / "audiostyle", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "not the folder of an earlier demo" in done.stderr
 
 
 @pytest.mark.parametrize("stage", ["preprocess", "train", "stylize", "reconstruct"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audiostyle import bundled
 from audiostyle.command import Command
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.options import overlay, setting_options
@@ -14,6 +15,7 @@ from components.stylize.config import StylizeConfig
 from pipeline.commands.bulk import BulkRequest, bulk
 from pipeline.commands.bulk import options as bulk_options
 from pipeline.commands.options import TRACKING, WORKSPACE, registry_uri
+from pipeline.default_classifier import champion_or_bundled
 
 if TYPE_CHECKING:  # it imports what the smallest installation lacks
     from components.reconstruct.config import ReconstructConfig
@@ -49,7 +51,8 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
     "seed",
 )
 @click.option(
-    "--model", default="champion", show_default=True, help="Version, alias, URI or folder."
+    "--model",
+    help="Version, alias, URI or folder. [default: the champion, or else the bundled classifier]",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @WORKSPACE
@@ -60,7 +63,7 @@ def stylize(
     output: str | None,
     more_styles: tuple[str, ...],
     shares: str,
-    model: str,
+    model: str | None,
     config: Path | None,
     workspace: Path,
     tracking_uri: str | None,
@@ -122,9 +125,15 @@ def _settings(
 
 
 def _model(
-    reference: str, workspace: Path, tracking_uri: str | None, folder: Path
+    reference: str | None, workspace: Path, tracking_uri: str | None, folder: Path
 ) -> tuple[Path, str]:
-    """Folder and name of a classifier: a folder as it is, anything else from the registry."""
+    """Folder and name of a classifier: a folder as it is, anything else from the registry.
+
+    reference: None for the champion, or the bundled classifier where there is none.
+    """
+    reference = reference or champion_or_bundled(workspace, tracking_uri)
+    if reference == bundled.CLASSIFIER_NAME:
+        return bundled.classifier(), reference
     if Path(reference).is_dir():
         return Path(reference), Path(reference).name
     address = registry_uri(workspace, tracking_uri)

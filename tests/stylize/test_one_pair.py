@@ -118,7 +118,7 @@ def _socket(folder: Path) -> None:
         (None, ("http://host/a.wav", "b.wav", "-o", "c.wav"), "s3://bucket/key is needed"),
         (None, ("a.wav", "b.wav", "-o", "s3://"), "names no bucket"),
         (None, ("a.wav", "b.wav", "-o", "c.wav", "--iterations", "many"), "iterations"),
-        (None, ("a.wav", "b.wav", "-o", "c.wav"), "has no models yet"),
+        (None, ("a.wav", "b.wav", "-o", "c.wav", "--model", "champion"), "has no models yet"),
     ],
 )
 def test_what_is_refused_before_any_work(
