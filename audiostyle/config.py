@@ -75,7 +75,10 @@ class Config(BaseModel):
     def without_effect(cls) -> set[str]:
         """Names of the fields that were declared with `NO_EFFECT`: they change no result."""
         return {
-            name for name, field in cls.model_fields.items() if field.json_schema_extra == NO_EFFECT
+            name
+            for name, field in cls.model_fields.items()
+            if isinstance(field.json_schema_extra, dict)
+            and field.json_schema_extra.get("affects_result") is False
         }
 
     @classmethod

@@ -20,11 +20,10 @@ from audiostyle import tensors
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError, InputError
 from audiostyle.files import write_text
+from audiostyle.network_config import TAPS as TAPS
 from audiostyle.network_config import NetworkConfig as NetworkConfig
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
 from audiostyle.untrusted import json_value
-
-TAPS = ("conv1", "conv2", "conv3", "conv4")
 
 
 class Classifier(nn.Module):

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from audiostyle.config import Config
 
+TAPS = ("conv1", "conv2", "conv3", "conv4")  # the layers, by name
+
 
 class NetworkConfig(Config):
     """Shape of the classifier and of what it looks at."""

@@ -13,13 +13,18 @@ from audiostyle.errors import ArtifactError
 HEADER_BYTES = 1 << 20
 
 
+def require_header(start: bytes) -> None:
+    """Raise ValueError where the first eight bytes of a file speak of too large a header."""
+    header = int.from_bytes(start[:8], "little")
+    if header > HEADER_BYTES:
+        raise ValueError(f"has a header of {header} bytes; {HEADER_BYTES} are the most")
+
+
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name, on the CPU. Raises ArtifactError where it is no such file."""
     try:
         with path.open("rb") as file:
-            header = int.from_bytes(file.read(8), "little")
-        if header > HEADER_BYTES:
-            raise ValueError(f"has a header of {header} bytes; {HEADER_BYTES} are the most")
+            require_header(file.read(8))
         named: dict[str, Tensor] = safetensors.torch.load_file(path, device="cpu")
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise ArtifactError(path, f"is not safetensors: {error}") from None

@@ -15,6 +15,7 @@ from pipeline.commands.data import data
 from pipeline.commands.demo import demo
 from pipeline.commands.doctor import doctor
 from pipeline.commands.models import models
+from pipeline.commands.networks import networks
 from pipeline.commands.run import run
 from pipeline.commands.runs import runs
 from pipeline.commands.schedule import schedule
@@ -46,6 +47,7 @@ _COMMANDS = (
     demo,
     doctor,
     models,
+    networks,
     restore,
     run,
     runs,

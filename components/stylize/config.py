@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from audiostyle.config import NO_EFFECT, Config
+from audiostyle.network_config import TAPS
 from components.stylize import methods
+from components.stylize.networks.catalog import CATALOG, Name
 
-Tap = Literal["conv1", "conv2", "conv3", "conv4"]
 Init = Literal["method", "content", "noise"]
 Optimizer = Literal["adam", "lbfgs"]
 
@@ -19,7 +20,7 @@ class StylizeConfig(Config):
         "default",
         description="default; notes, its way for one voice; or the systems of the paper:"
         " trained (the classifier's activations), shallow (Ulyanov and Lebedev), base (untrained"
-        " 1-D convolutions)",
+        " 1-D convolutions); or pretrained, a network from elsewhere",
         json_schema_extra={"metavar": "|".join(methods.names())},
     )
     strength: float = Field(
@@ -46,13 +47,29 @@ class StylizeConfig(Config):
     )
     content_weight: float | None = Field(None, ge=0, description="weight of the content loss")
     style_weight: float | None = Field(None, ge=0, description="weight of the style loss")
-    content_layers: tuple[Tap, ...] = Field(
-        ("conv1",), min_length=1, description="layers whose activations stay the content's"
-    )
-    style_layers: tuple[Tap, ...] = Field(
-        ("conv1", "conv2", "conv3", "conv4"),
+    content_layers: tuple[str, ...] | None = Field(
+        None,
         min_length=1,
-        description="layers whose statistics become the style's",
+        description="layers whose activations stay the content's; by default, the method's",
+    )
+    style_layers: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="layers whose statistics become the style's; by default, the method's",
+    )
+    network: Name | None = Field(None, description="network of the method pretrained")
+    # The hash says which weights they are, wherever they lie.
+    weights: str | None = Field(
+        None,
+        min_length=1,
+        description="its weights: a safetensors file, s3://, or random (drawn from the seed)",
+        json_schema_extra={**NO_EFFECT, "metavar": "FILE"},
+    )
+    weights_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="SHA-256 that the file of weights must have; needed for s3://",
+        json_schema_extra={"metavar": "HEX"},
     )
     filters: int = Field(4096, ge=1, le=16384, description="random filters of the method shallow")
     tolerance: float = Field(
@@ -86,6 +103,31 @@ class StylizeConfig(Config):
         if name not in methods.names():
             raise ValueError(f"must be one of {', '.join(methods.names())}")
         return name
+
+    @model_validator(mode="after")
+    def _network_is_whole(self) -> "StylizeConfig":
+        """Of `pretrained` the network and its weights; of all methods, layers that there are."""
+        if self.method == "pretrained":
+            if self.network is None:
+                raise ValueError(f"network: method pretrained needs one of {', '.join(CATALOG)}")
+            if self.weights is None:
+                raise ValueError("weights: method pretrained needs a file, or the word random")
+            if self.weights == "random" and self.weights_sha256:
+                raise ValueError("weights_sha256: random weights have none")
+        for name in ("content_layers", "style_layers"):
+            for layer in getattr(self, name) or ():
+                if layer not in self.layers:
+                    raise ValueError(
+                        f"{name}: must be of {', '.join(self.layers)} (got {layer!r:.80})"
+                    )
+        return self
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose activations the method can take."""
+        if self.method == "pretrained" and self.network:
+            return CATALOG[self.network].layers
+        return TAPS
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "StylizeConfig":

@@ -20,6 +20,7 @@ from components.stylize.channels import stylized_blocks
 from components.stylize.checkpoint import Checkpoint
 from components.stylize.config import StylizeConfig
 from components.stylize.fetch import fetched
+from components.stylize.networks.weights import pinned
 from components.stylize.pairs import Pair
 from components.stylize.session import Session
 from components.stylize.spectra import Source
@@ -48,20 +49,30 @@ def stylize(
     for the caller to remove, once its own results are safe. session: what successive calls
     with this classifier share.
 
+    The weights of a network from elsewhere are checked first; raises InputError naming the file.
     Every recording is checked before the first is worked on; raises AudioError naming the file
     that is missing, empty, silent, corrupt or too short. An item whose loss stops being finite is
     written in its last good state; its error is recorded with it, and returned.
     """
+    config = pinned(config)
     session = session or Session(classifier)
     opened = session.opened
     method, styles = session.method(config)
     model = method.model
-    chosen = {**config.plain(), **vars(resolved(method, config))}
-    about = {
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in vars(resolved(method, config)).items()
+    }
+    chosen = {**config.plain(), **plain}
+    if config.weights:
+        chosen["weights"] = Path(config.weights).name  # not where this machine has them
+    about: dict[str, Any] = {
         "spectrogram": model.spectrogram.plain(),
         "stylize": chosen,
         "model": {"name": model_name, "digest": opened.digest},
     }
+    if origin := method.origin():
+        about["network"] = origin
     folder = Path(work) if work else Path(out).parent / f".{Path(out).name}.work"
     with fetched(pairs, folder) as local:
         pending = _items(local, config, model.spectrogram, session)

@@ -25,9 +25,10 @@ _FIXED = _TEXT | {"shares"}
 # Names that Windows keeps for devices, whatever follows the first dot.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
 
-# Names of settings by stage.
+# Names of settings by stage. Which file a network's weights are is the job's to say: it is looked
+# at before the first item.
 _SETTINGS = {
-    "stylize": frozenset(StylizeConfig.model_fields),
+    "stylize": frozenset(StylizeConfig.model_fields) - {"network", "weights", "weights_sha256"},
     "reconstruct": frozenset(ReconstructConfig.model_fields),
 }
 

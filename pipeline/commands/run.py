@@ -64,10 +64,13 @@ def run(
     data = _existing(data or _bundled("data"), "data")
     pairs = _existing(pairs or _bundled("pairs") / "pairs" / "pairs.csv", "pairs")
 
+    from components.stylize.networks.weights import pinned
     from pipeline import containers, images, local, publication, settings, versions
     from pipeline.definitions import end_to_end
 
     chosen = with_cache(settings.load(config), cache)
+    # Weights are looked at before the hour in which the classifier is trained.
+    chosen = chosen.model_copy(update={"stylize": pinned(chosen.stylize)})
     if runner == "docker" and (uri := chosen.preprocess.cache) and not uri.startswith("s3://"):
         raise InputError(f"cache: {uri} is no bucket, and containers see no folder of this host")
     store = publication.target(publish) if publish else None
@@ -86,6 +89,8 @@ def run(
     if runner == "docker":
         network = network or containers.network_for(address, chosen.preprocess.cache)
         readable = containers.inputs(data, pairs)
+        if (weights := chosen.stylize.weights) and Path(weights).is_file():
+            readable.append(Path(weights).parent)
         with containers.prepared(workspace, readable, network) as (image, arguments):
             pipeline = end_to_end.build(image)
             outputs = local.run(pipeline, values, workspace, arguments, display)

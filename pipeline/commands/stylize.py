@@ -49,6 +49,9 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
     "iterations",
     "optimizer",
     "seed",
+    "network",
+    "weights",
+    "weights_sha256",
 )
 @click.option(
     "--model",
@@ -117,11 +120,17 @@ def _settings(
     if config is None:
         from components.reconstruct.config import ReconstructConfig
 
-        return overlay(StylizeConfig(), options), ReconstructConfig()
-    from pipeline import settings
+        stylize, reconstruct = overlay(StylizeConfig(), options), ReconstructConfig()
+    else:
+        from pipeline import settings
 
-    chosen = settings.load(config)
-    return overlay(chosen.stylize, options), chosen.reconstruct
+        chosen = settings.load(config)
+        stylize, reconstruct = overlay(chosen.stylize, options), chosen.reconstruct
+    if stylize.weights:
+        from components.stylize.networks.weights import pinned
+
+        stylize = pinned(stylize)
+    return stylize, reconstruct
 
 
 def _model(

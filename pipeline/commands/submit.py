@@ -201,6 +201,10 @@ def prepared(
     cluster = type(cluster).parse({**written, **update}, "options")
     settings = settings.model_copy(update={"cluster": cluster})
     allow = options.pop("allow_tags")
+    if settings.stylize.weights:
+        from components.stylize.networks.weights import require_hash
+
+        require_hash(settings.stylize)
     submission = make(settings, **options)
     submission.check()
     if mutable := submission.mutable_images():

@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, object]] = {
     "trained": {"iterations": 60},
     "shallow": {"iterations": 30, "filters": 64},
     "base": {"iterations": 30, "optimizer": "lbfgs"},
+    "pretrained": {"iterations": 20, "network": "alexnet", "weights": "random"},
 }
 
 

@@ -154,7 +154,7 @@ class Attention(Trained):
         Each is taken relative to its own mean and deviation over the recording, so that what
         remains of a timbre is how it changes.
         """
-        taps = tuple(tap for tap in TAPS if tap in self.config.style_layers)
+        taps = tuple(tap for tap in TAPS if tap in self.style_layers)
         keys = []
         for x in self.model.features(magnitude[None], taps).values():
             bands = min(_KEY_BANDS, x.shape[2])

@@ -5,12 +5,11 @@ over to audio by Vedak and Bhatia, 'Deep Audio Style Transfer': content is kept 
 style as their Gram matrices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from audiostyle.network import TAPS
 from components.stylize.methods.parts.method import (
     Contents,
     Defaults,
@@ -21,6 +20,9 @@ from components.stylize.methods.parts.method import (
     share,
 )
 
+# From magnitudes [batch, bins, frames] and names of layers to activations by name.
+Observer = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
+
 
 class Trained(Method):
     """Activations of `content_layers` stay, Grams of `style_layers` become the style's."""
@@ -29,9 +31,13 @@ class Trained(Method):
     # hundred, so that the style's weight hardly mattered between 1 and 1000.
     defaults = Defaults(init="content", iterations=100, learning_rate=0.1, style_weight=1)
 
+    def observer(self, start: Tensor) -> Observer:
+        """What gives activations of magnitudes like those of `start`, [batch, bins, frames]."""
+        return self.model.features
+
     def style(self, magnitude: Tensor) -> Style:
         """The Gram matrix of each style layer, [channels, channels]."""
-        seen = self.model.features(magnitude[None], self.config.style_layers)
+        seen = self.observer(magnitude[None])(magnitude[None], self.style_layers)
         return {tap: gram(value)[0] for tap, value in seen.items()}
 
     def start(self, contents: Contents, styles: Sequence[Style]) -> Tensor:
@@ -41,14 +47,13 @@ class Trained(Method):
     def prepare(self, contents: Contents, styles: Sequence[Style]) -> Problem:
         """See Method."""
         start = self.start(contents, styles)
-        content_taps = self.model.features(start, self.config.content_layers)
-        wanted = {
-            tap: torch.stack([style[tap] for style in styles]) for tap in self.config.style_layers
-        }
-        taps = tuple(tap for tap in TAPS if tap in {*content_taps, *wanted})
+        observe = self.observer(start)
+        content_taps = observe(start, self.content_layers)
+        wanted = {tap: torch.stack([style[tap] for style in styles]) for tap in self.style_layers}
+        taps = tuple({**content_taps, **wanted})
 
         def terms(x: Tensor) -> dict[str, Tensor]:
-            seen = self.model.features(self.decode(x), taps)
+            seen = observe(self.decode(x), taps)
             return {
                 "content": torch.stack(
                     [share(seen[tap], content_taps[tap]) for tap in content_taps]

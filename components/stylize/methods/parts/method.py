@@ -7,11 +7,11 @@ method sees of a recording is scaled to one level (`LEVEL`), so that none depend
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from audiostyle.network import Classifier
+from audiostyle.network import TAPS, Classifier
 from components.stylize.config import Init, Optimizer, StylizeConfig
 
 # Whatever a method keeps of a style clip. Shapes may differ from clip to clip.
@@ -35,6 +35,8 @@ class Defaults:
     learning_rate: float = 0.01
     content_weight: float = 1.0
     style_weight: float = 1.0
+    content_layers: tuple[str, ...] = TAPS[:1]
+    style_layers: tuple[str, ...] = TAPS
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Problem:
 class Method(ABC):
     """A method with its settings. Everything is computed on the model's device."""
 
-    defaults: ClassVar[Defaults] = Defaults()
+    defaults: Defaults = Defaults()
     # Level of the noise that init=noise starts from, relative to the content's.
     noise: ClassVar[float] = 1.0
     # Whether `strength` is heeded by the method; else its result is averaged with the content.
@@ -82,6 +84,20 @@ class Method(ABC):
         self.model = model.requires_grad_(False)
         self.spectrogram = model.spectrogram
         self.device = model.band_mean.device
+
+    @property
+    def content_layers(self) -> tuple[str, ...]:
+        """Layers whose activations stay the content's: the settings', or the method's own."""
+        return self.config.content_layers or self.defaults.content_layers
+
+    @property
+    def style_layers(self) -> tuple[str, ...]:
+        """Layers whose statistics become the style's: the settings', or the method's own."""
+        return self.config.style_layers or self.defaults.style_layers
+
+    def origin(self) -> dict[str, Any]:
+        """What the manifest says of a network that is not the classifier; empty without one."""
+        return {}
 
     @abstractmethod
     def style(self, magnitude: Tensor) -> Style:
