@@ -169,7 +169,7 @@ def test_which_settings_change_no_result() -> None:
     } == {
         "preprocess": {"cache", "workers"},
         "train": {"device"},
-        "stylize": {"batch", "device"},
+        "stylize": {"batch", "device", "weights"},
         "reconstruct": {"title"},
     }
     assert PreprocessConfig.decisive({"seed": 1, "workers": 3}) == {"seed": 1}
