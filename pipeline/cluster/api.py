@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,13 @@ from kfp_server_api import (
 )
 
 from audiostyle.errors import InputError
-from pipeline.cluster.client import Client, ServerUnavailableError
+from pipeline.cluster.client import (
+    Client,
+    NotFoundError,
+    ServerUnavailableError,
+    UnstoredError,
+)
+from pipeline.cluster.names import require_name
 from pipeline.cluster.run_spec import RunSpec
 
 DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
@@ -132,13 +139,29 @@ class Api:
             description=description,
             **spec.fields(),
         )
-        return self.client.create(
-            lambda **limit: self._kfp.runs.run_service_create_run(run, **limit), find
-        )
+        try:
+            return self.client.create(
+                lambda **limit: self._kfp.runs.run_service_create_run(run, **limit), find
+            )
+        except UnstoredError as error:
+            raise UnstoredError(
+                f"{error}; it starts a run before it stores it, so one may run that it does not"
+                f" know: kubectl --namespace {self.client.pods} get workflows --sort-by"
+                " .metadata.creationTimestamp"
+            ) from None
 
     def run(self, run_id: str) -> Any:
-        """A run by its id. Raises InputError where there is none."""
-        return self._ask(self._kfp.runs.run_service_get_run, run_id)
+        """A run by its id. Raises NotFoundError where there is none."""
+        # The id becomes a part of the address.
+        if re.fullmatch(r"[0-9A-Za-z-]+", run_id):
+            try:
+                return self._ask(self._kfp.runs.run_service_get_run, run_id)
+            except NotFoundError:
+                pass
+        raise NotFoundError(
+            f"run: {self.client.connection.host} has no {run_id!r}; `audiostyle runs list` shows"
+            " the ids of runs"
+        )
 
     def runs(self, experiment: str | None, most: int) -> list[Any]:
         """The newest runs, of one experiment or of all."""
@@ -274,10 +297,8 @@ def package_digest(package: Path) -> str:
 
 
 def _filter(**equals: str) -> str:
-    for key, value in equals.items():
-        # The server unescapes a filter twice, so that it would look for another name.
-        if "+" in value or "%" in value:
-            raise InputError(f"{key}: must hold neither + nor % (got {value!r})")
+    for value in equals.values():
+        require_name("name", value)
     wanted = V2beta1Filter(
         predicates=[
             V2beta1Predicate(operation="EQUALS", key=key, string_value=value)

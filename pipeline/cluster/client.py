@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _PASSING = (429, 500, 502, 503, 504)
+# What a database cannot store today it cannot store tomorrow, though the server calls it its own
+# error: 1366 and 1267 for characters, 1406 for a text that is too long.
+_UNSTORABLE = re.compile(r"Error 1366|Error 1267|Error 1406|Data too long|Incorrect string value")
 SINGLE_USER = "kubeflow"  # the namespace of a standalone server, where Argo sees no other
 
 
@@ -36,6 +40,14 @@ class RefusedError(AudiostyleError):
 
 class ConflictError(AudiostyleError):
     """The server has something of that name already."""
+
+
+class NotFoundError(InputError):
+    """The server has no such thing."""
+
+
+class UnstoredError(AudiostyleError):
+    """The server began something and could not store that it had: it must not be asked again."""
 
 
 @dataclass(frozen=True)
@@ -225,6 +237,10 @@ class Client:
                 f"{host}: answers {error.status}, a redirection{_target(error)}: a page to log in?"
                 f" Give --token-file or {TOKEN}, or the address of the API behind that page"
             )
+        if error.status == 500 and "Failed to store" in message:
+            return UnstoredError(f"{host}: answers 500{message}")
+        if error.status == 500 and _UNSTORABLE.search(message):
+            return InputError(f"{host}: its database cannot store a text of this request{message}")
         if error.status in _PASSING:
             return ServerUnavailableError(f"{host}: answers {error.status}{message}")
         if error.status == 401:
@@ -245,7 +261,7 @@ class Client:
                 " pipelines.kubeflow.org"
             )
         if error.status == 404:
-            return InputError(f"{host}: has no such thing{message}")
+            return NotFoundError(f"{host}: has no such thing{message}")
         if error.status == 409:
             return ConflictError(f"{host}: has that already{message}")
         if error.status == 0:
@@ -274,7 +290,10 @@ def _message(error: ApiException) -> str:
         text = str(body.get("error_details") or body.get("message") or body.get("error") or "")
     except (ValueError, AttributeError):
         text = "" if text.lstrip().startswith("<") else text
-    text = " ".join(text.split())[:300]
+    text = " ".join(text.split())
+    if len(text) > 300:
+        # What was to be done stands at the beginning, and why it failed at the end.
+        text = f"{text[:140]} … {text[-157:]}"
     return f": {text}" if text else ""
 
 

@@ -29,6 +29,7 @@ from pipeline.cluster.arguments import (
     tracking_address,
 )
 from pipeline.cluster.compact import compact
+from pipeline.cluster.names import require_storable
 from pipeline.cluster.quantity import quantity
 from pipeline.definitions import bulk_stylization, end_to_end, stylization, training
 from pipeline.settings import Settings
@@ -56,7 +57,7 @@ class Submission:
         if missing := sorted(needed - set(self.arguments)):
             raise InputError(f"{self.name}: lacks the parameter {missing[0]!r}")
         for name, value in texts(self.arguments):
-            require_remote(name, require_no_secret(name, value))
+            require_storable(name, require_remote(name, require_no_secret(name, value)))
 
     def mutable_images(self) -> list[str]:
         """Images that are named by a tag, whose content may change under the name."""

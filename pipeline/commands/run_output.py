@@ -38,6 +38,7 @@ def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> No
     Exits with 1 where it failed, and with 3 where it was canceled.
     """
     from pipeline.cluster import run_status
+    from pipeline.cluster.client import NotFoundError
     from pipeline.cluster.logs import Outputs
 
     page = api.page(run_id)
@@ -52,6 +53,11 @@ def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> No
         say(f"The run goes on: {page}", error=True)
         say(f"Stop it: audiostyle runs cancel {run_id}", error=True)
         sys.exit(130)
+    except NotFoundError:
+        raise AudiostyleError(
+            f"run: {run_id} was deleted while it was waited for; Kubeflow deletes what runs of it,"
+            " too"
+        ) from None
     except AudiostyleError as error:
         raise type(error)(f"{error}; the run goes on: {page}") from None
     outputs = Outputs(root or root_of(run), pipeline, run_id)

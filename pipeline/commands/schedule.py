@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from audiostyle.command import Group
-from audiostyle.errors import InputError
 from audiostyle.terminal import say, say_fields, say_table
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
@@ -38,11 +37,11 @@ def schedule() -> None:
 def create(name: str, cron: str, always: bool, **options: Any) -> None:
     """Make the schedule NAME, or change it."""
     from pipeline.cluster import schedules
+    from pipeline.cluster.names import require_name
     from pipeline.cluster.submission import training_submission
 
     moment = schedules.cron(cron)
-    if not name.strip() or len(name) > 100:
-        raise InputError(f"name: must have 1 to 100 characters (got {name!r})")
+    require_name("name", name, 100)
     settings, submission = prepared(training_submission, {**options, "if_changed": not always})
     api = opened(settings)
     spec = uploaded(api, settings, submission)

@@ -190,6 +190,8 @@ def prepared(
 
     Takes the options of `connected` and PLACE out of `given`; the rest are the job's.
     """
+    from pipeline.cluster.names import require_name
+
     settings = chosen(options)
     # Only what was set: a field of `every` that is set wins over a task's own default.
     cluster = overlay(settings.cluster, options)
@@ -199,6 +201,7 @@ def prepared(
     written = cluster.model_dump(mode="json", exclude_unset=True)
     update["labels"] = {**cluster.labels, **update["labels"]}
     cluster = type(cluster).parse({**written, **update}, "options")
+    require_name("experiment", cluster.experiment, 128)
     settings = settings.model_copy(update={"cluster": cluster})
     allow = options.pop("allow_tags")
     if settings.stylize.weights:
@@ -241,6 +244,7 @@ def stamped(name: str) -> str:
 
 def _submit(command: str, options: dict[str, Any], job: str = "") -> None:
     from pipeline.cluster.arguments import visible_version
+    from pipeline.cluster.names import require_name
     from pipeline.cluster.submission import BUILDERS
 
     # A schedule's data change under one address, so it has no version that holds for all its runs.
@@ -250,6 +254,8 @@ def _submit(command: str, options: dict[str, Any], job: str = "") -> None:
             say(f"Data      version {options['data_version']}, as seen from here")
     make = BUILDERS[job or command]
     name, wait, poll = options.pop("name"), options.pop("wait"), options.pop("poll")
+    if name:
+        require_name("name", name)
     settings, submission = prepared(make, options)
     api = opened(settings)
     spec = uploaded(api, settings, submission)

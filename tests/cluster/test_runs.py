@@ -291,10 +291,3 @@ def test_a_task_from_the_cache_has_no_lines(audiostyle: Cli, standin: StandIn) -
     done = audiostyle("runs", "logs", run, "preprocess")
     assert done.exit_code == 2
     assert "taken from the cache" in done.output
-
-
-@pytest.mark.parametrize("command", ["show", "logs", "cancel"])
-def test_no_such_run(audiostyle: Cli, command: str) -> None:
-    done = audiostyle("runs", command, "nobody")
-    assert done.exit_code == 2
-    assert "nobody not found" in done.output

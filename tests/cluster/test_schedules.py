@@ -272,13 +272,3 @@ def test_an_account_that_the_server_filled_in_is_no_change(
     assert "unchanged" in audiostyle(*CREATE, NIGHT).output
     assert "updated" in audiostyle(*CREATE, NIGHT, "--service-account=robot").output
     assert "unchanged" in audiostyle(*CREATE, NIGHT, "--service-account=robot").output
-
-
-@pytest.mark.parametrize("name", ["a+b", "100%"])
-def test_a_name_that_the_server_would_read_otherwise_is_refused(
-    audiostyle: Cli, standin: StandIn, name: str
-) -> None:
-    done = audiostyle("schedule", "create", name, *CREATE[3:], NIGHT)
-    assert done.exit_code == 2
-    assert "neither + nor %" in done.output
-    assert standin.schedules == {}

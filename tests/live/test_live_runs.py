@@ -113,9 +113,9 @@ def test_failing_task(live: Live) -> None:
     """A failed run says its stage and our own error line, and its lines are shown."""
     done = live.submit("train", f"--data={live.folder}/nosuch.zip")
     assert done.code == 1
-    assert re.search(r"^Failed +preprocess: .*nosuch\.zip: does not exist", done.text, re.M)
+    assert re.search(r"^Failed +preprocess: .*nosuch\.zip: there is no such object", done.text, re.M)
     lines = live("runs", "logs", done.run)
-    assert "nosuch.zip: does not exist" in lines.text
+    assert "nosuch.zip: there is no such object" in lines.text
 
 
 def test_cancel(live: Live) -> None:
