@@ -6,34 +6,23 @@ be looked at from here is said, and is no error: a person may submit without rig
 
 import base64
 import binascii
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.store import open_store
 from pipeline import images
+from pipeline.cluster.check_registry import registry
 from pipeline.cluster.client import Client
+from pipeline.cluster.finding import Finding
 from pipeline.cluster.kubernetes_api import Kubernetes, connected
 from pipeline.cluster.quantity import quantity
 from pipeline.cluster_config import ClusterConfig, TaskConfig, TaskName
 
-State = Literal["ok", "missing", "unknown"]
 _TASKS = TaskName.__args__  # type: ignore[attr-defined]
 # Argo mounts it into every pod, to keep the log.
 _ARCHIVE_SECRET = "mlpipeline-minio-artifact"  # noqa: S105, a name
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was looked at, and what it came to."""
-
-    name: str
-    state: State
-    text: str
 
 
 def findings(
@@ -59,7 +48,7 @@ def findings(
         )
     else:
         yield from _kubernetes(config, cluster, namespace)
-    yield _registry(config)
+    yield registry(config.tracking_uri, cluster, namespace)
     yield from _buckets(config)
 
 
@@ -257,25 +246,6 @@ def _wants(task: TaskConfig) -> dict[str, float]:
     if task.gpu:
         wants[task.gpu_type] = float(task.gpu)
     return wants
-
-
-def _registry(config: ClusterConfig) -> Finding:
-    uri = config.tracking_uri
-    if not uri:
-        return Finding("mlflow", "missing", "cluster.tracking_uri: is not set")
-    if urlsplit(uri).scheme not in ("http", "https"):
-        return Finding("mlflow", "missing", f"cluster.tracking_uri: no http(s):// address ({uri})")
-    try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:  # noqa: S310, http(s)
-            answer.read(100)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        return Finding(
-            "mlflow",
-            "unknown",
-            f"{uri}: is not reached from here ({reason}), which says nothing of the pods",
-        )
-    return Finding("mlflow", "ok", uri)
 
 
 def _buckets(config: ClusterConfig) -> Iterator[Finding]:

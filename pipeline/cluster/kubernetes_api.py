@@ -77,15 +77,19 @@ def waiting_reason(namespace: str, workflow: str) -> str:
             field_selector="status.phase=Pending",
         )
         for pod in pods.items if pods else ():
-            if reason := reason_of(pod) or _event(cluster, namespace, pod.metadata.name):
+            if reason := waits_for(cluster, namespace, pod):
                 return f"{pod.metadata.name}: {reason}"
     except OSError:
         pass
     return ""
 
 
-def reason_of(pod: Any) -> str:
-    """Why a pod has not started, from its conditions and containers; "" for no reason."""
+def waits_for(cluster: Kubernetes, namespace: str, pod: Any) -> str:
+    """Why a pod has not started, as its status or its events say; "" for no reason."""
+    return _status(pod) or _event(cluster, namespace, pod.metadata.name)
+
+
+def _status(pod: Any) -> str:
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
             return str(condition.message or condition.reason)

@@ -50,8 +50,12 @@ class Outputs:
 
     def uris(self, task: str = "") -> list[str]:
         """URIs of the artifacts; empty where this machine may not list them."""
+        return self.listed(task) or []
+
+    def listed(self, task: str = "") -> list[str] | None:
+        """URIs of the artifacts; None where this machine may not list them."""
         if not self.folder:
-            return []
+            return None
         try:
             store = open_store(self.folder)
             keys = {
@@ -59,7 +63,7 @@ class Outputs:
                 for entry in store.list(f"{task}/" if task else "")
             }
         except AudiostyleError:
-            return []
+            return None
         return [f"{self.folder}/{key}" for key in sorted(keys) if key.count("/") == 2]
 
 

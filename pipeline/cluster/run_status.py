@@ -17,6 +17,7 @@ from pipeline.cluster.run_details import (
     waiting_drivers,
     workflow,
 )
+from pipeline.cluster.workflow_nodes import failure_message, waiting_message
 
 # Without a sign of life for so long, a pod that waits is worth a look (seconds).
 SILENCE = 60.0
@@ -170,6 +171,7 @@ def _remarks(api: Api, run: Any, seen: _Seen, limit: float) -> Iterator[Event]:
             continue
         seen.remarked.add(name)
         reason = kubernetes_api.waiting_reason(api.client.pods, workflow(run))
+        reason = reason or waiting_message(api.client.pods, run.run_id)
         look = f"kubectl --namespace {api.client.pods} describe pods --selector " + (
             f"workflows.argoproj.io/workflow={workflow(run)}"
             if workflow(run)
@@ -186,23 +188,32 @@ def _remarks(api: Api, run: Any, seen: _Seen, limit: float) -> Iterator[Event]:
 def failure(run: Any, client: Client, outputs: Outputs) -> str:
     """What failed, in one line: the first failed task and the last error that it printed.
 
-    The server tells that a task failed and not why.
+    The server tells that a task failed and not why. What the task itself did not print, Argo says.
     """
+
+    def said(pod: str = "") -> str:
+        """Argo's own words, before what to look at."""
+        message = failure_message(client.pods, run.run_id, pod)
+        return f"{message}; " if message else ""
+
     failed = [task for task in tasks(run) if task.state == "FAILED"]
     if not failed:
         if drivers := failed_drivers(run):
-            look = _look(run, client)
-            return f"{drivers[0]}: Kubeflow could not prepare it (its driver failed); {look}"
+            text = f"{drivers[0]}: Kubeflow could not prepare it (its driver failed)"
+            return f"{text}; {said()}{_look(run, client)}"
         own = run.error.message if run.error and run.error.message else ""
         if any(task.state in ("RUNNING", "PENDING") for task in tasks(run)):
             # Over 1 MiB of a Workflow's status the details stay as they were.
-            return own or f"the server stopped to tell of its tasks; {_look(run, client)}"
-        return own or f"no task of it failed; {_look(run, client)}"
+            text = f"the server stopped to tell of its tasks; {said()}{_look(run, client)}"
+            return own or text
+        return own or f"{said() or 'no task of it failed; '}{_look(run, client)}"
     first = min(failed, key=lambda task: str(task.end))
     error = last_error(client, outputs, first)
     attempts = f" ({first.attempts} attempts)" if first.attempts > 1 else ""
     if error:
         return f"{first.label}: {error}{attempts}"
+    if message := said(first.pod) if first.pod else "":
+        return f"{first.label}: {message}it printed no error{attempts}; {_look(run, client)}"
     return f"{first.label}: failed{attempts}, and left no error: {missing(client, first)}"
 
 
@@ -212,6 +223,9 @@ def _look(run: Any, client: Client) -> str:
     return f"look at it: {command}, or `audiostyle cluster check`"
 
 
-def artifacts(outputs: Outputs) -> list[str]:
-    """URIs of what a run made, without the lines of its tasks."""
-    return [uri for uri in outputs.uris() if not LOGS.fullmatch(uri.rpartition("/")[2])]
+def artifacts(outputs: Outputs) -> list[str] | None:
+    """URIs of what a run made, without the lines of its tasks; None where they cannot be listed."""
+    uris = outputs.listed()
+    if uris is None:
+        return None
+    return [uri for uri in uris if not LOGS.fullmatch(uri.rpartition("/")[2])]

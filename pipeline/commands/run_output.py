@@ -89,7 +89,9 @@ def _print_outputs(outputs: Any) -> None:
         say("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
         return
     artifacts = run_status.artifacts(outputs)
-    for uri in artifacts:
+    for uri in artifacts or ():
         say(f"Output    {uri}")
-    if not artifacts:
+    if artifacts is None:
         say(f"Outputs   {outputs.folder}/TASK/…/OUTPUT (this machine cannot list them)")
+    elif not artifacts:
+        say("Outputs   none of its own: what came from the cache stays where an earlier run put it")

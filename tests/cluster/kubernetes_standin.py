@@ -20,6 +20,10 @@ def node(**allocatable: str) -> dict[str, Any]:
     return {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": allocatable}}
 
 
+def pod(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "the-pod"}, "status": status}
+
+
 @dataclass
 class Kubernetes:
     """Objects by path; paths that may not be asked."""
@@ -44,6 +48,8 @@ class Kubernetes:
                 f"{CORE}/configmaps/kfp-launcher": {"data": {"providers": "s3: {default: {}}"}},
                 "/api/v1/nodes": {"items": [node(cpu="1930m", memory="7Gi")]},
                 WORKFLOWS: {"items": []},
+                f"{CORE}/services/audiostyle-mlflow": {"spec": {"selector": {"app": "mlflow"}}},
+                f"{CORE}/pods": {"items": [pod(conditions=[{"type": "Ready", "status": "True"}])]},
             }
         )
 

@@ -13,7 +13,7 @@ from cluster_fixtures import (  # noqa: F401, fixtures
     audiostyle,
     standin,
 )
-from kubernetes_standin import CORE, WORKFLOWS, Kubernetes, node, serving
+from kubernetes_standin import CORE, WORKFLOWS, Kubernetes, node, pod, serving
 from standin import StandIn
 
 from pipeline.cluster.quantity import quantity
@@ -55,8 +55,8 @@ def test_everything_is_there(audiostyle: Cli, cluster: Kubernetes) -> None:
         *("server", "images", "namespace", "service account", "secret", "config map"),
         *("launcher", "nodes"),
     }
-    # MLflow and the bucket are not reached from here, which is no error.
-    assert found["mlflow"][0]["state"] == "unknown"
+    # MLflow is not reached from here, and its pod is ready.
+    assert found["mlflow"][0]["state"] == "ok"
     done = audiostyle("cluster", "check", f"--config={OVERLAY}")
     assert "one user" in done.output
     assert "eA==" not in done.output
@@ -141,8 +141,7 @@ def test_a_waiting_pod_is_explained_by_kubernetes(
     monkeypatch.setattr("pipeline.cluster.run_status.SILENCE", 0.05)
     message = "0/1 nodes are available: 1 Insufficient cpu."
     condition = {"type": "PodScheduled", "status": "False", "message": message}
-    pod = {"metadata": {"name": "the-pod"}, "status": {"conditions": [condition]}}
-    cluster.objects[f"{CORE}/pods"] = {"items": [pod]}
+    cluster.objects[f"{CORE}/pods"] = {"items": [pod(conditions=[condition])]}
     waiting = {"": "RUNNING", "preprocess": "WAITING"}
     standin.script = [waiting] * 5 + [{"": "SUCCEEDED", "preprocess": "SUCCEEDED"}]
     done = audiostyle(
@@ -172,3 +171,42 @@ def test_runs_without_a_workflow_are_marked(
     standin.runs[lost]["state"] = "CANCELING"
     standin.lost.add(lost)
     assert "no Workflow any more" in audiostyle("runs", "cancel", lost).output
+
+
+WAITING = {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
+
+
+@pytest.mark.parametrize(
+    "pods, text",
+    [
+        ([pod(containerStatuses=[WAITING])], "ErrImagePull: no such image"),
+        ([], "describe pods --selector app=mlflow"),
+    ],
+)
+def test_mlflow_has_no_pod_that_is_ready(
+    audiostyle: Cli, cluster: Kubernetes, pods: list[Any], text: str
+) -> None:
+    cluster.objects[f"{CORE}/pods"] = {"items": pods}
+    _, found = checked(audiostyle)
+    (finding,) = found["mlflow"]
+    assert finding["state"] == "missing"
+    assert text in finding["text"]
+
+
+@pytest.mark.parametrize(
+    "uri, state",
+    [
+        ("http://nobody.kubeflow:5000", "missing"),
+        ("http://nobody.other.svc.cluster.local:5000", "missing"),
+        ("http://mlflow.invalid:5000", "unknown"),  # may be a host outside of the cluster
+        ("http://mlflow.example.invalid:5000", "unknown"),
+    ],
+)
+def test_mlflow_has_no_service(
+    audiostyle: Cli, cluster: Kubernetes, tmp_path: Path, uri: str, state: str
+) -> None:
+    settings = yaml.safe_load(OVERLAY.read_text())
+    settings["cluster"]["tracking_uri"] = uri
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings))
+    _, found = checked(audiostyle, f"--config={tmp_path}/c.yaml")
+    assert found["mlflow"][0]["state"] == state, found["mlflow"]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from live_server import INSTRUMENTS, Live, Output, kubectl, live, needs_server, trained
+from live_server import INSTRUMENTS, Live, Output, champion, live, needs_server
 
 from audiostyle.store import open_store
 
