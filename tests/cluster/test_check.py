@@ -173,7 +173,14 @@ def test_runs_without_a_workflow_are_marked(
     assert "no Workflow any more" in audiostyle("runs", "cancel", lost).output
 
 
-WAITING = {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
+WAITING = {
+    "name": "main",
+    "image": "x",
+    "imageID": "",
+    "ready": False,
+    "restartCount": 0,
+    "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}},
+}
 
 
 @pytest.mark.parametrize(
