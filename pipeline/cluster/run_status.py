@@ -213,6 +213,8 @@ def failure(run: Any, client: Client, outputs: Outputs) -> str:
     if error:
         return f"{first.label}: {error}{attempts}"
     if message := said(first.pod) if first.pod else "":
+        if "OOMKilled" in message:
+            message += f"give it more memory (cluster.tasks.{first.name}.memory, memory_limit); "
         return f"{first.label}: {message}it printed no error{attempts}; {_look(run, client)}"
     return f"{first.label}: failed{attempts}, and left no error: {missing(client, first)}"
 

@@ -43,7 +43,10 @@ REFUSED = 'pods "x" is forbidden: error looking up service account kubeflow/nosu
 @pytest.mark.parametrize(
     "script, text",
     [
-        ({"": "FAILED", "preprocess": "FAILED"}, "preprocess: OOMKilled (exit code 137); "),
+        (
+            {"": "FAILED", "preprocess": "FAILED"},
+            "preprocess: OOMKilled (exit code 137); give it more memory",
+        ),
         ({"": "FAILED"}, f"Failed    {REFUSED}; look at it"),
         ({"": "FAILED", "preprocess": "DRIVER"}, f"its driver failed); {REFUSED}; look"),
     ],
