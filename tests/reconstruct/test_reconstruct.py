@@ -17,7 +17,7 @@ from components.reconstruct.measures.target_distance import lsd
 from components.reconstruct.peaks import Peaks
 from components.reconstruct.reconstruct import PEAK, publish, reconstruct
 from components.stylize.config import StylizeConfig
-from components.stylize.pairs import read_pairs
+from components.stylize.pairs import Pair, read_pairs
 from components.stylize.stylize import stylize
 
 
@@ -100,6 +100,21 @@ def test_measures_of_copies(pairs: Path, tmp_path: Path) -> None:
     assert measured(content, {"content": content}) == {
         "pitch likeness to the content": pytest.approx(1)
     }
+
+
+def test_a_pair_of_a_recording_with_itself_has_no_share(
+    pairs: Path, classifier: Path, tmp_path: Path
+) -> None:
+    content = pairs.parent / "a.wav"
+    config = StylizeConfig(method="trained", iterations=1, init="content")
+    pair = Pair("same", content, content, content)
+    stylize([pair], classifier, tmp_path / "set", config)
+    reconstruct(tmp_path / "set", tmp_path / "out", QUICK)
+    (row,) = artifacts.read_table(tmp_path / "out" / "items.jsonl")
+    assert row["log-mel distance of the content to the target (dB)"] == 0
+    assert row["timbre distance of the content to the style"] == 0
+    assert not {"gain", "timbre gain"} & row.keys()
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 MEASURE = '''
