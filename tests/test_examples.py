@@ -1,6 +1,7 @@
 """The bundled recordings are what their README says."""
 
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -85,3 +86,23 @@ def test_pairs_have_true_targets() -> None:
             samples = audio.mono(audio.read(Path(path)))
             onset.append(int(np.argmax(np.abs(samples) > 0.1 * np.abs(samples).max())))
         assert abs(onset[0] - onset[1]) < 0.1 * 22050  # the same phrase, at the same time
+
+
+def test_each_clip_of_the_bundled_data_set_has_its_license() -> None:
+    found = data_set(BUNDLED, seed=0, validation=0.1, test=0.1)
+    assert found.layout == "bundled"
+    rows = list(csv.DictReader((BUNDLED / "manifest.csv").open(encoding="utf-8")))
+    stated = {row["path"]: row["licence"] for row in rows if row["split"] != "pairs"}
+    assert {clip.path: clip.licence for clip in found.clips} == stated
+    assert all(stated.values())
+
+
+def test_a_folder_like_the_bundled_one_is_a_folder_of_classes(tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
+        for label in ("cello", "flute"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for path in sorted((BUNDLED / split / label).iterdir())[:1]:
+                shutil.copy(path, tmp_path / split / label)
+    (tmp_path / "manifest.csv").write_text("path,label,split,group,source,licence\n")
+    (tmp_path / "pairs").mkdir()
+    assert data_set(tmp_path, seed=0, validation=0.1, test=0.1).layout == "folder"
