@@ -1,7 +1,8 @@
-"""Hooks of the documentation's site (mkdocs.yml): its first page, and links that leave docs/.
+"""Hooks of the documentation's site (mkdocs.yml): its first page, links that leave docs/, sounds.
 
 The pages are written to be read in the repository, where `../deploy/README.md` is a good link. On
-the site, such a link leads to the repository. The first page is README.md.
+the site, such a link leads to the repository. The first page is README.md. A link to a sound has
+a player on the site, which the repository's pages cannot have.
 """
 
 import os
@@ -15,6 +16,9 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 # Where a link of Markdown, or an image, leads; its anchor apart.
 LINK = re.compile(r"(?<=\]\()(?!#|[a-z]+:)([^)#\s]+)(#[^)\s]*)?(?=\))")
+
+# A link to a sound, as it is in a page of the site.
+_SOUND = re.compile(r'<a href="([^"]+\.mp3)">(.*?)</a>')
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -31,6 +35,14 @@ def on_page_markdown(markdown: str, *, page: Any, config: MkDocsConfig, **_: Any
     if page.file.src_uri == "index.md":
         return markdown
     return relinked(markdown, "docs", str(config.repo_url))
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Give each link to a sound a player."""
+    player = (
+        r'<audio controls preload="none" src="\1" aria-label="\2" style="width: 6.75rem"></audio>'
+    )
+    return _SOUND.sub(rf"\g<0><br>{player}", html)
 
 
 def relinked(markdown: str, folder: str, repository: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from audiostyle import audio
+
 _SKIPPED = {".venv", ".git", "node_modules", "outputs", "build", "dist"}
 
 
@@ -82,3 +84,13 @@ def test_the_site_builds_and_asks_no_other_host(tmp_path: Path) -> None:
         assert re.findall(r"<link[^>]+rel=\"?stylesheet\"?[^>]+href=\"?(?:https?:)?//", text) == []
     first = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert 'href="cli/"' in first and "/blob/main/CHANGELOG.md" in first
+
+
+def test_the_gallery_has_each_of_its_sounds_and_they_are_small() -> None:
+    sounds = sorted((ROOT / "docs" / "sounds").iterdir())
+    linked = set(_LINK.findall((ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")))
+    assert {f"sounds/{path.name}" for path in sounds} <= {link for link, _ in linked}
+    assert len(sounds) >= 15
+    assert sum(path.stat().st_size for path in sounds) < 1_500_000
+    for path in sounds:
+        assert audio.read(path).seconds == pytest.approx(3, abs=0.1), path
