@@ -1,6 +1,5 @@
 """`audiostyle doctor`: checks on real programs, files and servers; bounded; no secret printed."""
 
-import json
 import shutil
 import socket
 import sqlite3
@@ -15,35 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import validate
+from json_schemas import validated
 
 from audiostyle import workspace_database
 
 PROGRAM = Path(sys.executable).with_name("audiostyle")
 WORDS = ("hidden-key-17", "hidden-secret-18", "hidden-token-19", "hidden-proxy-20")
-SCHEMA = {
-    "type": "object",
-    "required": ["audiostyle", "ok", "checks"],
-    "additionalProperties": False,
-    "properties": {
-        "audiostyle": {"type": "string"},
-        "ok": {"type": "boolean"},
-        "checks": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "state", "detail", "remedy"],
-                "additionalProperties": False,
-                "properties": {
-                    "name": {"type": "string"},
-                    "state": {"enum": ["ok", "absent", "problem"]},
-                    "detail": {"type": "string", "minLength": 1},
-                    "remedy": {"type": "string"},
-                },
-            },
-        },
-    },
-}
 
 
 def doctor(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -64,8 +40,7 @@ def examined(
     """Exit code, checks by name, and all that was printed."""
     limit = () if "--limit" in words else ("--limit", "300")
     done = doctor(folder, "--json", *limit, *words, **variables)
-    report = json.loads(done.stdout)
-    validate(report, SCHEMA)
+    report = validated("doctor", done.stdout)
     assert report["ok"] == (done.returncode == 0)
     assert report["ok"] == all(check["state"] != "problem" for check in report["checks"])
     # What is not in order comes with what to do.

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
+from json_schemas import validated
 from ports import free_port
 from test_cli import audiostyle
 
@@ -97,7 +98,7 @@ def test_how_much_is_shown(
     assert list(shown(quiet)) == list(shown(first))
     verbose = again(here, data, pairs, "--verbose", "--json")
     assert "Executing task 'register'" in verbose.stderr
-    results = json.loads(verbose.stdout)
+    results = validated("run", verbose.stdout)
     assert results["status"] == "promoted" and results["version"] == 1
     log = Path(here, results["log"]).read_text().splitlines()
     assert [line for line in log if line.strip()] == [

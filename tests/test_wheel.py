@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from docker_images import PROJECT
+from json_schemas import validated
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +112,7 @@ def test_its_commands_run_elsewhere(environment: Path, tmp_path: Path) -> None:
 def test_the_demo_runs_elsewhere(environment: Path, tmp_path: Path) -> None:
     """From the wheel alone: bundled pairs, bundled classifier, a page."""
     words = ("demo", "--no-open", "--quiet", "--json", "--out", "made")
-    answer = json.loads(run(environment, tmp_path, "audiostyle", *words))
+    answer = validated("demo", run(environment, tmp_path, "audiostyle", *words))
     assert answer == {"report": "made/report.html", "opened": False}
     sounds = {path.name for path in (tmp_path / "made").glob("*.wav")}
     assert len(sounds) == 6 and "flute-violin.wav" in sounds

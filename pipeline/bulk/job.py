@@ -22,11 +22,12 @@ from components.stylize.config import StylizeConfig
 from pipeline.bulk import manifest
 from pipeline.bulk.config import BulkConfig
 from pipeline.bulk.dispatch import CHECKPOINTS, run
+from pipeline.bulk.forecast import Forecast, forecast
 from pipeline.bulk.items import Base, Items, with_one_style
 from pipeline.bulk.ledger import STATE, Ledger
 from pipeline.bulk.lock import BEAT, EXPIRY, Lock
 from pipeline.bulk.overlaps import refuse_model_folder, refuse_overlaps
-from pipeline.bulk.plan import Model, Plan, Rates, described, plan
+from pipeline.bulk.plan import Model, Plan, Rates, plan
 from pipeline.bulk.report import Page, write
 from pipeline.bulk.results import Counts, StoppedError
 from pipeline.styles import Style
@@ -107,8 +108,8 @@ class Summary:
         }
 
 
-def foresee(job: Job, find: Finder, price: float | None = None) -> str:
-    """The plan for a person; nothing is written. price: of an hour of one machine.
+def foresee(job: Job, find: Finder, price: float | None = None) -> Forecast:
+    """What the job is about to do; nothing is written. price: of an hour of one machine.
 
     Raises InputError for a shard without items.
     """
@@ -119,7 +120,7 @@ def foresee(job: Job, find: Finder, price: float | None = None) -> str:
         patiently(ledger.load, job.config.patience, "stylize")
         planned = plan(items, ledger, job.base, model, folder / "todo")
         processes = job.config.processes(job.base)
-        return described(planned, Rates(ledger.state), processes, job.shard[1], price)
+        return forecast(planned, Rates(ledger.state), processes, job.shard[1], price)
 
 
 def work(job: Job, find: Finder, workspace: Path, wait: float = 0.0) -> Summary:

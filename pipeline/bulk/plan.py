@@ -197,32 +197,3 @@ def _is_rate(rate: object) -> bool:
         and 0 <= seconds < 1e12
         and isinstance(rate.get("warm"), bool)
     )
-
-
-def described(plan: Plan, rates: Rates, processes: int, shards: int, price: float | None) -> str:
-    """The plan for a person. price: of an hour of one machine, in whatever currency."""
-    seconds, unknown = rates.expected(plan, processes)
-    lines = [
-        f"Items     {plan.total}: {plan.done} done, {plan.todo.count} to do",
-        f"Shards    {shards}, {processes} processes each",
-    ]
-    if plan.todo.count == 0:
-        lines += ["Time      none"]
-    elif unknown:
-        lines += [
-            f"Time      unknown for {unknown} of {plan.todo.count} items: nothing was measured on"
-            " this machine with these settings; a run measures"
-        ]
-    else:
-        each = 60 * plan.todo.count / seconds if seconds else 0.0
-        lines += [f"Time      {_duration(seconds)} at {each:.1f} items a minute, as measured here"]
-    if price is not None:
-        cost = f"{price * seconds / 3600:.2f} at {price:g} an hour of one machine"
-        lines += [f"Cost      {'unknown, as the time is' if unknown else cost}"]
-    return "\n".join(lines)
-
-
-def _duration(seconds: float) -> str:
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left:02d} s"

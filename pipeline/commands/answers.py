@@ -4,10 +4,11 @@ A command that tells something is decorated with `answering` and returns an Answ
 the schema docs/schemas/NAME.schema.json; docs/json.md describes its fields.
 """
 
-import contextlib
 import functools
+import io
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,15 +23,20 @@ _JSON = click.option(
 )
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command has to tell, when its work is done.
 
-    value: as JSON can hold it. show: prints the same for a person. exit_code: of the command.
+    value: as JSON can hold it. show: prints the same for a person; nothing where all was printed
+    on the way. exit_code: of the command.
     """
 
     value: Any
-    show: Callable[[], None]
+    show: Callable[[], None] = _nothing
     exit_code: int = 0
 
     @classmethod
@@ -54,8 +60,8 @@ def answering(schema: str) -> Callable[[F], F]:
         @_JSON
         @functools.wraps(function)
         def command(*arguments: Any, as_json: bool, **options: Any) -> None:
-            # What is printed on the way is not what is told.
-            with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            # What is printed on the way, for a person, is in the answer.
+            with redirect_stdout(io.StringIO()) if as_json else nullcontext():
                 answer = function(*arguments, **options)
             if answer is None:
                 return

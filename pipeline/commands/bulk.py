@@ -1,19 +1,23 @@
 """`audiostyle stylize --manifest`: the command line of bulk jobs."""
 
 import re
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from audiostyle.errors import InputError
 from audiostyle.options import setting_options, values_from
-from audiostyle.terminal import say, say_lines
+from audiostyle.terminal import say
 from pipeline.bulk.config import BulkConfig
+from pipeline.commands.answers import Answer
 from pipeline.commands.options import with_options
+
+if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
+    from pipeline.bulk.job import Summary
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,8 +78,10 @@ class BulkRequest:
         return self == BulkRequest(None, None, None, None, False, None, "0/1", {})
 
 
-def bulk(request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, workspace: Path) -> None:
-    """Do a job, or print its plan; exits with 1 where items were set aside.
+def bulk(
+    request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, workspace: Path
+) -> Answer:
+    """Do a job, or plan it; the exit code is 1 where items were set aside.
 
     stylize, reconstruct: settings. find: puts a classifier into a folder, if it is in none;
     returns its folder and name.
@@ -95,11 +101,31 @@ def bulk(request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, worksp
         _shard(request.shard),
     )
     if request.dry_run:
-        say_lines(foresee(job, find, request.price_per_hour))
-        return
+        plan = foresee(job, find, request.price_per_hour)
+        return Answer.lines({"kind": "plan", **asdict(plan), "cost": plan.cost}, plan.lines())
     summary = work(job, find, workspace)
     if not summary.items:
         raise InputError(f"shard: {request.shard} has no item")
+    return _outcome(summary)
+
+
+def _outcome(summary: "Summary") -> Answer:
+    counts = summary.counts
+    value = {
+        "kind": "job",
+        "items": summary.items,
+        "done_before": summary.before,
+        "done": counts.done,
+        "set_aside": counts.set_aside,
+        "failed": counts.failed,
+        "seconds": counts.seconds,
+        "results": summary.results,
+        "report": summary.page.address if summary.page else None,
+    }
+    return Answer(value, partial(_show, summary), 1 if counts.set_aside else 0)
+
+
+def _show(summary: "Summary") -> None:
     counts = summary.counts
     say(
         f"Items     {summary.items}: {summary.before} done before, {counts.done} done now,"
@@ -112,10 +138,8 @@ def bulk(request: BulkRequest, stylize: Any, reconstruct: Any, find: Any, worksp
     say(f"Results   {summary.results}")
     if summary.page:
         say(f"Report    {summary.page.address}")
-    if counts.set_aside:
-        for id, reason in list(counts.failed.items())[:20]:
-            say(f"{id}: {reason}", error=True)
-        sys.exit(1)
+    for id, reason in list(counts.failed.items())[:20]:
+        say(f"{id}: {reason}", error=True)
 
 
 def _shard(text: str) -> tuple[int, int]:

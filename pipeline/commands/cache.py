@@ -1,8 +1,8 @@
 """The commands `audiostyle cache`: the spectrogram cache."""
 
-import sys
 import time
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +10,7 @@ import click
 from audiostyle.command import Group
 from audiostyle.errors import InputError
 from audiostyle.terminal import say, say_fields
+from pipeline.commands.answers import Answer, answering
 
 if TYPE_CHECKING:
     from audiostyle.store import Store
@@ -24,7 +25,8 @@ def cache() -> None:
 
 @cache.command()
 @_URI
-def stat(uri: str) -> None:
+@answering("cache-stat")
+def stat(uri: str) -> Answer:
     """Count the objects in the cache."""
     from components.preprocess import cache as spectrograms
 
@@ -32,14 +34,21 @@ def stat(uri: str) -> None:
     fields: list[tuple[str, object]] = [("objects", totals.objects), ("bytes", totals.bytes)]
     if totals.objects:
         fields += [("oldest", _when(totals.oldest)), ("newest", _when(totals.newest))]
-    say_fields(fields)
+    value = {
+        "objects": totals.objects,
+        "bytes": totals.bytes,
+        "oldest": _when(totals.oldest, "T") if totals.objects else None,
+        "newest": _when(totals.newest, "T") if totals.objects else None,
+    }
+    return Answer(value, partial(say_fields, fields))
 
 
 @cache.command()
 @_URI
 @click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Delete these.")
 @click.option("--max-gb", type=click.FloatRange(0), help="Delete the oldest beyond this size.")
-def prune(uri: str, older_than: float | None, max_gb: float | None) -> None:
+@answering("cache-prune")
+def prune(uri: str, older_than: float | None, max_gb: float | None) -> Answer:
     """Delete old objects; they are computed again when needed."""
     from components.preprocess import cache as spectrograms
 
@@ -51,28 +60,33 @@ def prune(uri: str, older_than: float | None, max_gb: float | None) -> None:
     objects = size = 0
     for entry in spectrograms.prune(store, before=before, most=most):
         objects, size = objects + 1, size + entry.size
-    say(f"deleted {objects} objects, {size} bytes")
+    line = f"deleted {objects} objects, {size} bytes"
+    return Answer.lines({"objects": objects, "bytes": size}, [line])
 
 
 @cache.command()
 @_URI
 @click.option("--delete", is_flag=True, help="Delete what is damaged.")
-def verify(uri: str, delete: bool) -> None:
+@answering("cache-verify")
+def verify(uri: str, delete: bool) -> Answer:
     """Read every object and check it; exits with 1 where some are damaged and stay."""
     from components.preprocess import cache as spectrograms
 
     store = _store(uri)
-    good = damaged = 0
+    good = 0
+    damaged = []
     for entry, reason in spectrograms.verify(store):
         if not reason:
             good += 1
             continue
-        damaged += 1
+        damaged.append({"object": f"{store.uri}/{entry.key}", "reason": reason})
         say(f"{store.uri}/{entry.key}: {reason}")
         if delete:
             store.delete(entry.key)
-    say(f"{good} good, {damaged} damaged{', deleted' if delete and damaged else ''}")
-    sys.exit(1 if damaged and not delete else 0)
+    deleted = bool(delete and damaged)
+    line = f"{good} good, {len(damaged)} damaged{', deleted' * deleted}"
+    value = {"good": good, "damaged": damaged, "deleted": deleted}
+    return Answer.lines(value, [line], 1 if damaged and not delete else 0)
 
 
 def _store(uri: str) -> "Store":
@@ -86,5 +100,5 @@ def _store(uri: str) -> "Store":
     return store
 
 
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+def _when(seconds: float, separator: str = " ") -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(separator, "seconds")

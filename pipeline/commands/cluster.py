@@ -1,12 +1,13 @@
 """The commands `audiostyle cluster`: whether a cluster has what runs need."""
 
-import sys
+from functools import partial
 from typing import Any
 
 import click
 
 from audiostyle.command import Group
-from audiostyle.terminal import say, say_json
+from audiostyle.terminal import say
+from pipeline.commands.answers import Answer, answering
 from pipeline.commands.cluster_options import chosen, connected
 
 _SIGNS = {"ok": "ok", "missing": "MISSING", "unknown": "?"}
@@ -20,8 +21,8 @@ def cluster() -> None:
 @cluster.command()
 @connected
 @click.option("--allow-tags", is_flag=True, help="Accept images that are named by a tag.")
-@click.option("--json", "as_json", is_flag=True, help="Findings as JSON, for programs.")
-def check(as_json: bool, allow_tags: bool, **options: Any) -> None:
+@answering("cluster-check")
+def check(allow_tags: bool, **options: Any) -> Answer:
     """Look at what a run will need, and say how to get what is missing.
 
     The server, images, and, where this machine may ask Kubernetes: namespace, service account,
@@ -36,13 +37,15 @@ def check(as_json: bool, allow_tags: bool, **options: Any) -> None:
     results = []
     for finding in findings(settings.cluster, lambda: Client(connection), allow_tags=allow_tags):
         results.append(finding)
-        if not as_json:
-            say(f"{_SIGNS[finding.state]:8}{finding.name:16}{finding.text}")
+        # As soon as it is known: some answers take seconds.
+        say(f"{_SIGNS[finding.state]:8}{finding.name:16}{finding.text}")
     missing = sum(finding.state == "missing" for finding in results)
-    if as_json:
-        rows = [{"name": f.name, "state": f.state, "text": f.text} for f in results]
-        say_json({"ready": missing == 0, "findings": rows})
-    elif missing:
-        say(f"{missing} missing: a run would not succeed", error=True)
+    rows = [{"name": f.name, "state": f.state, "text": f.text} for f in results]
+    return Answer(
+        {"ready": missing == 0, "findings": rows}, partial(_warn, missing), min(missing, 1)
+    )
+
+
+def _warn(missing: int) -> None:
     if missing:
-        sys.exit(1)
+        say(f"{missing} missing: a run would not succeed", error=True)

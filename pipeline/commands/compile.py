@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from audiostyle.command import Command
-from audiostyle.terminal import say
+from pipeline.commands.answers import Answer, answering
 
 
 @click.command("compile", cls=Command)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the YAML.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with the section `cluster`.")
-def compile_(out: Path, config: Path | None) -> None:
+@answering("compile")
+def compile_(out: Path, config: Path | None) -> Answer:
     """Write the pipelines as kfp's IR YAML."""
     from audiostyle.files import replacing
     from pipeline import settings
@@ -20,6 +21,7 @@ def compile_(out: Path, config: Path | None) -> None:
 
     cluster = settings.load(config).cluster
     out.mkdir(parents=True, exist_ok=True)
+    paths = []
     for name, pipeline in (
         ("end_to_end", end_to_end.build(cluster=cluster, data_known=False, pairs_known=False)),
         ("training", training.build(cluster=cluster, data_known=False)),
@@ -29,4 +31,5 @@ def compile_(out: Path, config: Path | None) -> None:
         path = out / f"{name}.yaml"
         with replacing(path) as temporary:
             compiled(pipeline, temporary)
-        say(path)
+        paths.append(str(path))
+    return Answer.lines({"files": paths}, paths)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from audiostyle.command import Group
-from audiostyle.terminal import say
+from pipeline.commands.answers import Answer, answering
 
 HOME = click.option(
     "--to",
@@ -31,20 +31,26 @@ def data() -> None:
 
 
 @data.command("list")
-def list_() -> None:
+@answering("data-list")
+def list_() -> Answer:
     """List the data sets that are known by name."""
     from components.preprocess.datasets.registry import published
 
     known = published()
     width = max(map(len, known))
+    rows, lines = [], []
     for data_set in known.values():
         size = f"{data_set.size / 1e9:5.1f} GB" if data_set.size else f"{'by hand':>8}"
-        say(f"{data_set.name:{width}}  {size}  {data_set.title}")
+        lines.append(f"{data_set.name:{width}}  {size}  {data_set.title}")
+        bytes_ = data_set.size or None
+        rows.append({"name": data_set.name, "title": data_set.title, "bytes": bytes_})
+    return Answer.lines(rows, lines)
 
 
 @data.command()
 @click.argument("name")
-def info(name: str) -> None:
+@answering("data-info")
+def info(name: str) -> Answer:
     """Show what is known of a data set: addresses, hashes, licence, citation."""
     from components.preprocess.datasets.registry import named
 
@@ -55,8 +61,16 @@ def info(name: str) -> None:
     lines += [("size", f"about {data_set.size / 1e9:.1f} GB")] if data_set.size else []
     lines += [("licence", data_set.licence), ("cite", data_set.citation)]
     lines += [("note", data_set.note)] if data_set.note else []
-    for label, text in lines:
-        say(f"{label:8} {text}")
+    value = {
+        "name": data_set.name,
+        "title": data_set.title,
+        "bytes": data_set.size or None,
+        "files": [{"url": file.url, "hash": file.hash or None} for file in data_set.files],
+        "licence": data_set.licence,
+        "citation": data_set.citation,
+        "note": data_set.note,
+    }
+    return Answer.lines(value, [f"{label:8} {text}" for label, text in lines])
 
 
 @data.command()
@@ -64,8 +78,10 @@ def info(name: str) -> None:
 @HOME
 @MIRROR
 @click.option("--hash", default="", metavar="md5:…|sha256:…", help="The archive's.")
-def fetch(name: str, home: Path, mirror: str, hash: str) -> None:
+@answering("data-fetch")
+def fetch(name: str, home: Path, mirror: str, hash: str) -> Answer:
     """Download, check and extract a data set: NAME, or the address of an archive."""
     from components.preprocess.fetch import located
 
-    say(located(name, home, mirror=mirror, hash=hash))
+    folder = str(located(name, home, mirror=mirror, hash=hash))
+    return Answer.lines({"name": name, "folder": folder}, [folder])

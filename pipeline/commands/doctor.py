@@ -1,6 +1,5 @@
 """The command `audiostyle doctor`: what is there, what is not, and what to do."""
 
-import sys
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import click
 
 from audiostyle.command import Command
-from audiostyle.terminal import say, say_json
 from audiostyle.uris import require_no_secret
+from pipeline.commands.answers import Answer, answering
 from pipeline.commands.cluster_options import chosen, connected
 from pipeline.commands.options import TRACKING, WORKSPACE
 
@@ -30,15 +29,14 @@ _STATES = {"ok": "ok", "absent": "not set up", "problem": "problem"}
     metavar="SECONDS",
     help="The longest that a check may take.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@answering("doctor")
 def doctor(
     workspace: Path,
     tracking_uri: str | None,
     store: str,
     limit: float,
-    as_json: bool,
     **options: Any,
-) -> None:
+) -> Answer:
     """Check this machine and the servers that are set: what works, what does not, what to do.
 
     Nothing is changed, and no secret is printed. Exits with 1 where there is a problem; what is
@@ -56,13 +54,11 @@ def doctor(
     )
     findings = examine(around, limit)
     good = all(finding.state != "problem" for finding in findings.values())
-    if as_json:
-        checks = [{"name": name, **asdict(finding)} for name, finding in findings.items()]
-        report = {"audiostyle": version("audiostyle"), "ok": good, "checks": checks}
-        say_json(report)
-    else:
-        for name, finding in findings.items():
-            say(f"{_STATES[finding.state]:10}  {name:9} {finding.detail}")
-            if finding.remedy:
-                say(f"{'':22}{finding.remedy}")
-    sys.exit(0 if good else 1)
+    checks = [{"name": name, **asdict(finding)} for name, finding in findings.items()]
+    report = {"audiostyle": version("audiostyle"), "ok": good, "checks": checks}
+    lines = []
+    for name, finding in findings.items():
+        lines.append(f"{_STATES[finding.state]:10}  {name:9} {finding.detail}")
+        if finding.remedy:
+            lines.append(f"{'':22}{finding.remedy}")
+    return Answer.lines(report, lines, 0 if good else 1)

@@ -1,5 +1,6 @@
 """`audiostyle models`: the registry on the command line."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +8,9 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from audiostyle.terminal import say, say_fields, say_json, say_table
-from pipeline.commands.options import JSON, TRACKING, WORKSPACE, registry_uri
+from audiostyle.terminal import say, say_fields, say_table
+from pipeline.commands.answers import Answer, answering
+from pipeline.commands.options import TRACKING, WORKSPACE, registry_uri
 
 if TYPE_CHECKING:  # it imports MLflow, for which `--help` does not wait
     from audiostyle.registry import Registry, Version
@@ -22,15 +24,12 @@ def models() -> None:
 
 
 @models.command("list")
-@JSON
+@answering("models-list")
 @WORKSPACE
 @TRACKING
-def list_(as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
+def list_(workspace: Path, tracking_uri: str | None) -> Answer:
     """List the registered versions, newest first."""
     versions = _registry(workspace, tracking_uri).versions()
-    if as_json:
-        say_json([_plain(version) for version in versions])
-        return
     rows = [("version", "aliases", "balanced accuracy", "verdict")]
     for version in versions:
         rows.append(
@@ -41,25 +40,18 @@ def list_(as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
                 version.tags.get(f"{_PREFIX}verdict", ""),
             )
         )
-    say_table(rows)
+    return Answer([_plain(version) for version in versions], partial(say_table, rows))
 
 
 @models.command()
 @click.argument("reference", default="champion")
-@JSON
+@answering("models-show")
 @WORKSPACE
 @TRACKING
-def show(reference: str, as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
+def show(reference: str, workspace: Path, tracking_uri: str | None) -> Answer:
     """Show a version: REFERENCE is a number, an alias or a URI."""
     version = _registry(workspace, tracking_uri).find(reference)
-    if as_json:
-        say_json(_plain(version))
-        return
-    say_fields(
-        [("uri", version.uri), ("run", version.run_id), ("aliases", ", ".join(version.aliases))]
-    )
-    for key, value in sorted(version.tags.items()):
-        say(f"{key.removeprefix(_PREFIX)}  {value}")
+    return Answer(_plain(version), partial(_show, version))
 
 
 @models.command()
@@ -76,12 +68,10 @@ def card(reference: str, workspace: Path, tracking_uri: str | None) -> None:
 @models.command()
 @click.argument("first")
 @click.argument("second")
-@JSON
+@answering("models-compare")
 @WORKSPACE
 @TRACKING
-def compare(
-    first: str, second: str, as_json: bool, workspace: Path, tracking_uri: str | None
-) -> None:
+def compare(first: str, second: str, workspace: Path, tracking_uri: str | None) -> Answer:
     """Compare two versions tag by tag: what differs, side by side."""
     registry = _registry(workspace, tracking_uri)
     left, right = registry.find(first), registry.find(second)
@@ -90,34 +80,31 @@ def compare(
         for key in sorted({*left.tags, *right.tags})
         if len(set(values := [v.tags.get(key, "") for v in (left, right)])) == 2
     }
-    if as_json:
-        rows = {"versions": [left.version, right.version], "differing": differing}
-        say_json(rows)
-        return
-    say(f"{'':24}  {f'version {left.version}':32}  version {right.version}")
-    for name, values in differing.items():
-        say(f"{name:24}  {values[0]:32}  {values[1]}")
+    lines = [f"{'':24}  {f'version {left.version}':32}  version {right.version}"]
+    lines += [f"{name:24}  {one:32}  {other}" for name, (one, other) in differing.items()]
+    value = {"versions": [left.version, right.version], "differing": differing}
+    return Answer.lines(value, lines)
 
 
 @models.command()
 @click.argument("reference")
-@JSON
+@answering("models-promote")
 @WORKSPACE
 @TRACKING
-def promote(reference: str, as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
+def promote(reference: str, workspace: Path, tracking_uri: str | None) -> Answer:
     """Make a version the champion by hand, whatever the gate said."""
     registry = _registry(workspace, tracking_uri)
     with registry.exclusive():
         before = registry.champion()
         version = registry.promote(registry.find(reference))
-    _show_champion(version, before, f"champion is version {version.version}", as_json)
+    return _champion(version, before, f"champion is version {version.version}")
 
 
 @models.command()
-@JSON
+@answering("models-rollback")
 @WORKSPACE
 @TRACKING
-def rollback(as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
+def rollback(workspace: Path, tracking_uri: str | None) -> Answer:
     """Make the champion's predecessor the champion again."""
     registry = _registry(workspace, tracking_uri)
     with registry.exclusive():
@@ -127,7 +114,7 @@ def rollback(as_json: bool, workspace: Path, tracking_uri: str | None) -> None:
             raise InputError("there is no champion, or it had no predecessor")
         version = registry.restore(before)
     line = f"champion is version {version.version}, no longer {champion.version}"
-    _show_champion(version, champion, line, as_json)
+    return _champion(version, champion, line)
 
 
 def _registry(workspace: Path, tracking_uri: str | None) -> "Registry":
@@ -148,12 +135,17 @@ def _registry(workspace: Path, tracking_uri: str | None) -> "Registry":
     return Registry(uri)
 
 
-def _show_champion(version: "Version", before: "Version | None", line: str, as_json: bool) -> None:
-    numbers = {"champion": version.version, "before": before.version if before else None}
-    if as_json:
-        say_json(numbers)
-    else:
-        say(line)
+def _show(version: "Version") -> None:
+    say_fields(
+        [("uri", version.uri), ("run", version.run_id), ("aliases", ", ".join(version.aliases))]
+    )
+    for key, value in sorted(version.tags.items()):
+        say(f"{key.removeprefix(_PREFIX)}  {value}")
+
+
+def _champion(version: "Version", before: "Version | None", line: str) -> Answer:
+    value = {"champion": version.version, "before": before.version if before else None}
+    return Answer.lines(value, [line])
 
 
 def _plain(version: "Version") -> dict[str, Any]:

@@ -28,9 +28,6 @@ TRACKING = click.option(
     envvar="MLFLOW_TRACKING_URI",
     help="MLflow's address. [default: a database in the workspace]",
 )
-JSON = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON on standard output, and nothing else."
-)
 _DETAILS: dict[str, int] = {"verbose": logging.INFO, "quiet": logging.ERROR}
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiostyle.errors import AudiostyleError
 from audiostyle.terminal import say
+from pipeline.commands.answers import Answer
 
 if TYPE_CHECKING:
     from pipeline.cluster.api import Api
@@ -14,28 +15,42 @@ if TYPE_CHECKING:
 CANCELED = 3  # exit code of a command that saw its run canceled
 
 
+# What the answer of a command says of a run that it started and did not follow.
+_NOT_FOLLOWED = {"state": "started", "outputs": [], "error": ""}
+
+
+def moment(time: Any) -> str | None:
+    """A time of the server, for a program."""
+    return None if time is None else str(time.isoformat())
+
+
 def when(moment: Any) -> str:
     """A time of the server in this machine's zone."""
     return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")
 
 
-def started(api: "Api", run: Any, spec: "RunSpec", poll: float | None, pipeline: str = "") -> None:
+def started(
+    api: "Api", run: Any, spec: "RunSpec", poll: float | None, pipeline: str = ""
+) -> Answer:
     """Print a run that was started, and follow it where there is a time between two looks.
 
     pipeline: its name, where it is known; else the server is asked.
     """
     say(f"Run       {run.display_name}, {run.run_id}")
+    page = api.page(run.run_id)
+    value = {"run": run.run_id, "name": run.display_name, "page": page}
     if poll is None:
-        say(f"Page      {api.page(run.run_id)}")
-        return
+        say(f"Page      {page}")
+        return Answer({**value, **_NOT_FOLLOWED})
     name = pipeline or api.pipeline_name(spec.pipeline_id)
-    follow(api, run.run_id, name, spec.pipeline_root, poll)
+    end = follow(api, run.run_id, name, spec.pipeline_root, poll)
+    return Answer({**value, **end.value}, exit_code=end.exit_code)
 
 
-def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> None:
-    """Print a run's changes until it has ended.
+def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> Answer:
+    """Print a run's changes until it has ended; the answer says how.
 
-    Exits with 1 where it failed, and with 3 where it was canceled.
+    Its exit code is 1 where the run failed, and 3 where it was canceled.
     """
     from pipeline.cluster import run_status
     from pipeline.cluster.client import NotFoundError
@@ -63,18 +78,18 @@ def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> No
     outputs = Outputs(root or root_of(run), pipeline, run_id)
     state = run_status.last_state(run, api.client)
     if state == "SUCCEEDED":
-        _print_outputs(outputs)
+        uris = _print_outputs(outputs)
         say(f"Page      {page}")
-        return
+        return Answer({"state": "succeeded", "outputs": uris, "error": ""})
     if state == "CANCELED":
         say("Canceled  what had finished stays", error=True)
         say(f"Page      {page}", error=True)
-        sys.exit(CANCELED)
+        return Answer({"state": "canceled", "outputs": [], "error": ""}, exit_code=CANCELED)
     failure = run_status.failure(run, api.client, outputs)
     say(f"Failed    {failure}", error=True)
     say(f"Page      {page}", error=True)
     say(f"Lines     audiostyle runs logs {run_id}", error=True)
-    sys.exit(1)
+    return Answer({"state": "failed", "outputs": [], "error": str(failure)}, exit_code=1)
 
 
 def root_of(run: Any) -> str:
@@ -82,12 +97,12 @@ def root_of(run: Any) -> str:
     return ((run.runtime_config.pipeline_root if run.runtime_config else "") or "").rstrip("/")
 
 
-def _print_outputs(outputs: Any) -> None:
+def _print_outputs(outputs: Any) -> list[str]:
     from pipeline.cluster import run_status
 
     if not outputs.root:
         say("Outputs   in the namespace's default pipeline root (ConfigMap kfp-launcher)")
-        return
+        return []
     artifacts = run_status.artifacts(outputs)
     for uri in artifacts or ():
         say(f"Output    {uri}")
@@ -95,3 +110,4 @@ def _print_outputs(outputs: Any) -> None:
         say(f"Outputs   {outputs.folder}/TASK/…/OUTPUT (this machine cannot list them)")
     elif not artifacts:
         say("Outputs   none of its own: what came from the cache stays where an earlier run put it")
+    return [str(uri) for uri in artifacts or ()]

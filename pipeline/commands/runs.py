@@ -1,5 +1,6 @@
 """The commands `audiostyle runs`: what runs on a cluster."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -7,8 +8,9 @@ import click
 from audiostyle.command import Group
 from audiostyle.errors import InputError
 from audiostyle.terminal import say, say_fields, say_lines, say_table
+from pipeline.commands.answers import Answer, answering
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
-from pipeline.commands.run_output import follow, root_of, when
+from pipeline.commands.run_output import follow, moment, root_of, when
 
 
 @click.group(cls=Group)
@@ -20,7 +22,8 @@ def runs() -> None:
 @connected
 @click.option("--experiment", metavar="NAME", help="Only its runs.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-def list_(experiment: str | None, limit: int, **options: Any) -> None:
+@answering("runs-list")
+def list_(experiment: str | None, limit: int, **options: Any) -> Answer:
     """List the newest runs.
 
     A run whose Workflow is gone is marked, if this machine may ask Kubernetes: it runs no more.
@@ -33,6 +36,7 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
     if experiment and number is None:
         raise InputError(f"experiment: there is no {experiment!r}")
     rows = [("run", "state", "created", "name")]
+    values = []
     newest = api.runs(number, limit)
     there = None
     if any(run.state not in DONE for run in newest):
@@ -41,17 +45,28 @@ def list_(experiment: str | None, limit: int, **options: Any) -> None:
     known = {run.run_id for run in newest} & (there or set())
     for run in newest:
         state = run_status.word(run_status.state_of(run))
-        if known and run.state not in DONE and run.run_id not in known:
+        gone = bool(known and run.state not in DONE and run.run_id not in known)
+        values.append(
+            {
+                "run": run.run_id,
+                "name": run.display_name or "",
+                "state": state,
+                "created": moment(run.created_at),
+                "workflow_gone": gone,
+            }
+        )
+        if gone:
             state += ", Workflow gone"
         rows.append((run.run_id, state, when(run.created_at), run.display_name or ""))
-    say_table(rows)
+    return Answer(values, partial(say_table, rows))
 
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
 @connected
 @waiting
-def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
+@answering("runs-show")
+def show(run_id: str, wait: bool, poll: float, **options: Any) -> Answer:
     """Show a run: its tasks, parameters and page."""
     from pipeline.cluster import run_details, run_status
     from pipeline.cluster.api import DONE
@@ -71,19 +86,46 @@ def show(run_id: str, wait: bool, poll: float, **options: Any) -> None:
     if run.finished_at and run.state in DONE:
         fields.append(("ended", when(run.finished_at)))
     fields += [("version", spec.version_id), ("page", api.page(run_id))]
+    error = ""
     if state == "FAILED":
         outputs = Outputs(root_of(run), api.pipeline_name(spec.pipeline_id), run_id)
-        fields.append(("error", run_status.failure(run, api.client, outputs)))
+        error = run_status.failure(run, api.client, outputs)
+        fields.append(("error", error))
     say_fields(fields)
     for key, value in sorted(spec.parameters.items()):
         say(f"  {key}: {value}")
+    tasks = [
+        {
+            "task": task.label,
+            "state": run_status.state_of_task(task),
+            "started": moment(task.start),
+            "pods": task.attempts,
+        }
+        for task in run_details.tasks(run)
+    ]
     rows = [
         (task.label, run_status.state_of_task(task), when(task.start), str(task.attempts))
         for task in run_details.tasks(run)
     ]
     say_table([("task", "state", "started", "pods"), *rows])
-    if wait:
-        follow(api, run_id, api.pipeline_name(spec.pipeline_id), spec.pipeline_root, poll)
+    value = {
+        "run": run_id,
+        "name": run.display_name or "",
+        "state": run_status.word(state),
+        "created": moment(run.created_at),
+        "ended": moment(run.finished_at) if run.state in DONE else None,
+        "version": spec.version_id,
+        "page": api.page(run_id),
+        "error": str(error),
+        "parameters": spec.parameters,
+        "tasks": tasks,
+        "outputs": [],
+    }
+    if not wait:
+        return Answer(value)
+    name = api.pipeline_name(spec.pipeline_id)
+    end = follow(api, run_id, name, spec.pipeline_root, poll)
+    return Answer({**value, **end.value}, exit_code=end.exit_code)
 
 
 @runs.command()
@@ -132,7 +174,8 @@ def logs(run_id: str, task: str | None, **options: Any) -> None:
 @runs.command()
 @click.argument("run_id", metavar="RUN")
 @connected
-def cancel(run_id: str, **options: Any) -> None:
+@answering("runs-cancel")
+def cancel(run_id: str, **options: Any) -> Answer:
     """Stop a run; what has finished stays."""
     from pipeline.cluster import canceled_runs, kubernetes_api, run_status
     from pipeline.cluster.api import DONE
@@ -143,13 +186,15 @@ def cancel(run_id: str, **options: Any) -> None:
         canceled_runs.remember(run_id)
     page = api.page(run_id)
     if before in DONE:
-        say(f"{run_id} has ended ({run_status.word(before)}): {page}")
+        line = f"{run_id} has ended ({run_status.word(before)}): {page}"
     elif before != "CANCELING":
-        say(f"canceling {run_id}: {page}")
+        line = f"canceling {run_id}: {page}"
     elif run_id in (kubernetes_api.running_workflows(api.client.pods) or {run_id}):
-        say(f"{run_id} is being canceled: {page}")
+        line = f"{run_id} is being canceled: {page}"
     else:
-        say(
+        line = (
             f"{run_id} has no Workflow any more, so nothing of it runs; the server keeps calling it"
             f" canceling, and its record can only be deleted: {page}"
         )
+    value = {"run": run_id, "before": run_status.word(before), "page": page}
+    return Answer.lines(value, [line])

@@ -1,6 +1,8 @@
 """`audiostyle stylize`: one pair of recordings, or all of a manifest."""
 
+import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +10,16 @@ import click
 
 from audiostyle import bundled
 from audiostyle.command import Command
-from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.errors import InputError
 from audiostyle.options import overlay, setting_options
-from audiostyle.terminal import say
+from audiostyle.terminal import say, say_error
 from components.stylize.config import StylizeConfig
+from pipeline.commands.answers import Answer, answering
 from pipeline.commands.bulk import BulkRequest, bulk
 from pipeline.commands.bulk import options as bulk_options
-from pipeline.commands.options import TRACKING, WORKSPACE, registry_uri
+from pipeline.commands.options import DETAIL, TRACKING, WORKSPACE, registry_uri
 from pipeline.default_classifier import champion_or_bundled
+from pipeline.run_display import Detail
 
 if TYPE_CHECKING:  # it imports what the smallest installation lacks
     from components.reconstruct.config import ReconstructConfig
@@ -58,6 +62,8 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
     help="Version, alias, URI or folder. [default: the champion, or else the bundled classifier]",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
+@answering("stylize")
+@DETAIL
 @WORKSPACE
 @TRACKING
 def stylize(
@@ -70,8 +76,9 @@ def stylize(
     config: Path | None,
     workspace: Path,
     tracking_uri: str | None,
+    detail: Detail,
     **options: Any,
-) -> None:
+) -> Answer:
     """Give CONTENT the style of STYLE, or do so for every row of a manifest.
 
     Recordings are files or s3:// addresses. STYLE may also be a folder of recordings, or a class
@@ -98,8 +105,7 @@ def stylize(
                 " GLOB, or --style STYLE) --out URI"
             )
         stylize_config, reconstruct_config = _settings(config, options)
-        bulk(request, stylize_config, reconstruct_config, find, workspace)
-        return
+        return bulk(request, stylize_config, reconstruct_config, find, workspace)
     if not replace(request, shares="").is_empty:
         raise click.UsageError("CONTENT STYLE -o OUT.wav takes no option of a manifest's")
     from pipeline.one_pair import Request, stylize_pair
@@ -107,10 +113,24 @@ def stylize(
     pair = Request.parse(content, styles, output, shares)
     pair.check()
     stylize_config, reconstruct_config = _settings(config, options)
-    errors = stylize_pair(pair, find, stylize_config, reconstruct_config, workspace)
-    say(pair.output)
-    if errors:
-        raise AudiostyleError("; ".join(errors))
+    if detail == "normal":
+        logging.getLogger().setLevel(logging.WARNING)
+    models: list[str] = []
+
+    def find_and_note(folder: Path) -> tuple[Path, str]:
+        place, name = find(folder)
+        models.append(name)
+        return place, name
+
+    errors = stylize_pair(pair, find_and_note, stylize_config, reconstruct_config, workspace)
+    value = {"kind": "pair", "output": str(pair.output), "model": models[-1], "errors": errors}
+    return Answer(value, partial(_show, pair.output, errors), 1 if errors else 0)
+
+
+def _show(output: Path | str, errors: list[str]) -> None:
+    say(output)
+    for error in errors:
+        say_error("stylize", error)
 
 
 def _settings(

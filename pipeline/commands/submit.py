@@ -15,6 +15,7 @@ from audiostyle.options import overlay, setting_options, values_from
 from audiostyle.terminal import say
 from pipeline.bulk.config import BulkConfig
 from pipeline.cluster_config import ClusterConfig
+from pipeline.commands.answers import Answer, answering
 from pipeline.commands.cluster_options import chosen, connected, opened, waiting
 from pipeline.commands.options import with_options
 from pipeline.commands.run_output import started
@@ -144,14 +145,16 @@ def submit() -> None:
 @submit.command()
 @_sent(TRAINING)
 @click.option("--if-changed", is_flag=True, help="Train only if data, settings or release changed.")
-def train(**options: Any) -> None:
+@answering("submit")
+def train(**options: Any) -> Answer:
     """Train a classifier and register it."""
-    _submit("train", options)
+    return _submit("train", options)
 
 
 @submit.command()
 @_sent(_BULK, _pairs(required=False), _SHARDS, _MODEL, (_TRACKING,))
-def stylize(**options: Any) -> None:
+@answering("submit")
+def stylize(**options: Any) -> Answer:
     """Stylise pairs with a registered classifier.
 
     --manifest and --out: a bulk job, each item exactly once, on CPUs. --pairs: an artifact in the
@@ -173,14 +176,15 @@ def stylize(**options: Any) -> None:
         )
     for name in unused:
         del options[name]
-    _submit("stylize", options, job)
+    return _submit("stylize", options, job)
 
 
 @submit.command()
 @_sent(TRAINING, _pairs(required=True))
-def run(**options: Any) -> None:
+@answering("submit")
+def run(**options: Any) -> Answer:
     """Train, register, stylise, reconstruct, report."""
-    _submit("run", options)
+    return _submit("run", options)
 
 
 def prepared(
@@ -242,7 +246,7 @@ def stamped(name: str) -> str:
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
 
 
-def _submit(command: str, options: dict[str, Any], job: str = "") -> None:
+def _submit(command: str, options: dict[str, Any], job: str = "") -> Answer:
     from pipeline.cluster.arguments import visible_version
     from pipeline.cluster.names import require_name
     from pipeline.cluster.submission import BUILDERS
@@ -261,7 +265,7 @@ def _submit(command: str, options: dict[str, Any], job: str = "") -> None:
     spec = uploaded(api, settings, submission)
     experiment = api.experiment(settings.cluster.experiment)
     run = api.start(str(experiment), name or stamped(command), spec)
-    started(api, run, spec, poll if wait else None, submission.name)
+    return started(api, run, spec, poll if wait else None, submission.name)
 
 
 def _label(text: str) -> tuple[str, str]:

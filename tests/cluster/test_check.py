@@ -1,6 +1,5 @@
 """`audiostyle cluster check`: what is there, what is missing, what cannot be seen."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from cluster_fixtures import (  # noqa: F401, fixtures
     audiostyle,
     standin,
 )
+from json_schemas import validated
 from kubernetes_standin import CORE, WORKFLOWS, Kubernetes, node, pod, serving
 from standin import StandIn
 
@@ -38,7 +38,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kuberne
 def checked(audiostyle: Cli, *options: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
     """Exit code, and findings by name."""
     done = audiostyle("cluster", "check", "--json", f"--config={OVERLAY}", *options)
-    answer = json.loads(done.stdout)
+    answer = validated("cluster-check", done.stdout)
     found: dict[str, list[dict[str, str]]] = {}
     for finding in answer["findings"]:
         found.setdefault(finding["name"], []).append(finding)

@@ -23,6 +23,7 @@ import made_sets
 import pytest
 import torch
 from conftest import ROOT
+from json_schemas import validated
 from made_sets import one_thread  # noqa: F401, a fixture
 from mlflow_server import empty_database, registry_uri  # noqa: F401, fixtures
 from ports import free_port
@@ -360,7 +361,7 @@ def test_modules_in_the_current_folder_are_not_run(data: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert not marker.exists(), marker.read_text()
     # Standard output is the one line of JSON, which says that the version is held.
-    status = json.loads(done.stdout)
+    status = validated("train", done.stdout)
     assert (status["status"], status["version"]) == ("held", 1)
     assert "6 clips" in status["warning"]
     port = free_port()
@@ -393,7 +394,7 @@ def test_modules_in_the_current_folder_are_not_run(data: Path, tmp_path: Path) -
         text=True,
         check=False,
     )
-    line = done.stdout.splitlines()[-1]
+    line = done.stdout.splitlines()[0]
     assert "version 1: hold" in line and "registered, but not used" in line
     named = re.search(r"`audiostyle (models promote .+?)`", line)
     assert named is not None
