@@ -1,14 +1,16 @@
 """`audiostyle networks`: networks that others trained, for the method pretrained."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
-from audiostyle.terminal import say, say_fields, say_json, say_table
+from audiostyle.terminal import say, say_fields, say_table
 from components.stylize.networks.catalog import CATALOG
-from pipeline.commands.options import JSON
+from pipeline.commands.answers import Answer, answering
 
 
 @click.group(cls=Group)
@@ -17,18 +19,16 @@ def networks() -> None:
 
 
 @networks.command("list")
-@JSON
-def list_(as_json: bool) -> None:
+@answering("networks-list")
+def list_() -> Answer:
     """List the networks, their layers, and the files of weights that are published."""
-    if as_json:
-        say_json([{"name": name, **vars(entry)} for name, entry in CATALOG.items()])
-        return
     rows = [("network", "layers", "input", "published weights")]
     for name, entry in CATALOG.items():
         layers = f"{entry.layers[0]} to {entry.layers[-1]}"
         files = ", ".join(file for file, _ in entry.published)
         rows.append((name, layers, entry.hears, files or "none of PyTorch's"))
-    say_table(rows)
+    values = [{"name": name, **vars(entry)} for name, entry in CATALOG.items()]
+    return Answer(values, partial(say_table, rows))
 
 
 @networks.command()
@@ -37,10 +37,8 @@ def list_(as_json: bool) -> None:
 @click.option("--network", type=click.Choice(list(CATALOG)), help="Match it with this network.")
 @click.option("--sha256", default="", metavar="HEX", help="SHA-256 that IN must have.")
 @click.option("--license", "license_", default="", metavar="TEXT", help="License of the weights.")
-@JSON
-def convert(
-    source: Path, target: Path, network: str | None, sha256: str, license_: str, as_json: bool
-) -> None:
+@answering("networks-convert")
+def convert(source: Path, target: Path, network: str | None, sha256: str, license_: str) -> Answer:
     """Make safetensors of a PyTorch file of weights (.pth), without running code in it.
 
     IN is a state_dict() that torch.save wrote. If its name ends with digits of its SHA-256, as
@@ -55,9 +53,11 @@ def convert(
     from components.stylize.networks.conversion import convert as converted
 
     facts = converted(source, target, network=network, sha256=sha256, license=license_)
-    if as_json:
-        say_json({"output": str(target), **facts})
-        return
-    say_fields([("output", str(target)), *facts.items()])
+    value = {"output": str(target), **facts}
+    return Answer(value, partial(_show, value, network))
+
+
+def _show(facts: dict[str, Any], network: str | None) -> None:
+    say_fields(facts.items())
     if network:
-        say(f"use it with --method pretrained --network {network} --weights {target}")
+        say(f"use it with --method pretrained --network {network} --weights {facts['output']}")
