@@ -19,8 +19,9 @@ help:  ## list the targets
 run: .venv/.run  ## the whole pipeline on the bundled recordings, to a report page
 	@$(BIN)/audiostyle run
 
+# PAPER_ARGS=--full: at the paper's size, in hours; an interrupted run is resumed.
 paper: .venv/.run  ## the paper's tables and figures, made again, in docs/paper.md
-	$(BIN)/python -m benchmarks.paper
+	$(BIN)/python -m benchmarks.paper $(PAPER_ARGS)
 
 test: .venv/.dev tests/browser/node_modules/.installed  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)

@@ -18,6 +18,7 @@ from components.stylize.registry import make
 __all__ = [
     "StylizeConfig",
     "Transferred",
+    "noise_like",
     "resolved",
     "style_of",
     "transfer",
@@ -136,7 +137,7 @@ def _transfer(
         if chosen.init == "content":
             result = scaled.magnitude
         elif chosen.init == "noise":
-            result = method.noise * _noise(scaled.magnitude, first_frames, config.seed)
+            result = method.noise * noise_like(scaled.magnitude, first_frames, config.seed)
         plan = Plan(
             optimizer=chosen.optimizer,
             iterations=chosen.iterations,
@@ -200,7 +201,7 @@ def _gain(content: Tensor, result: Tensor) -> Tensor:
     return (0.5 * (weight * ratio).sum(1)).exp()
 
 
-def _noise(magnitude: Tensor, first_frames: Sequence[int], seed: int) -> Tensor:
+def noise_like(magnitude: Tensor, first_frames: Sequence[int], seed: int) -> Tensor:
     """Magnitudes of white noise of each window's level: Rayleigh distributed in every cell."""
     _, bins, frames = magnitude.shape
 

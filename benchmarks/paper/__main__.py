@@ -1,0 +1,161 @@
+"""The paper's tables and figures, made again: `make paper` writes docs/paper.md.
+
+    python -m benchmarks.paper [--full] [--state DIR] [--weights NETWORK=FILE] [--out docs]
+
+Every system from every start on the bundled pairs, measured against the recordings that an ideal
+transfer would have given. By default scaled down to minutes on two cores; `--full` takes the
+paper's iterations and filters, which is a matter of hours there. What is finished stays in the
+folder of the state, and the same command goes on from there. The last line is one line of JSON.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from audiostyle import artifacts, audio, network
+from audiostyle.errors import AudiostyleError, InputError
+from audiostyle.files import replacing_folder, write_text
+from benchmarks import bundled
+from benchmarks.measures import means, prepared
+from benchmarks.pairs import TruePair, true_pair
+from benchmarks.paper.page import Results, page
+from benchmarks.paper.pictures import curves, spectrograms
+from benchmarks.paper.state import State
+from benchmarks.paper.systems import (
+    FULL,
+    PAPERS,
+    SCALED,
+    SHOWN,
+    TINY,
+    Size,
+    System,
+    with_weights,
+)
+from benchmarks.paper.table_1 import table_1
+from benchmarks.paper.transfers import Model, Transfer, transfer
+from benchmarks.quality.scores import notices
+from components.stylize.networks.catalog import CATALOG
+from components.train.lineage import lineage
+
+
+def pairs(size: Size) -> list[TruePair]:
+    """The bundled pairs at one level, the one of the figures first."""
+    ordered = sorted(bundled.pairs(), key=lambda pair: pair.id != SHOWN)
+    return [
+        true_pair(
+            pair.id,
+            [prepared(audio.read(path)) for path in (pair.content, pair.style, pair.target)],
+            "voice",
+        )
+        for pair in ordered[: size.pairs]
+    ]
+
+
+def classifier(state: Path, name: str, chosen: Path | None) -> Path:
+    """A classifier's folder in the state, so that a run that goes on has the one it began with."""
+    folder = state / f"classifier-{name}"
+    if not folder.is_dir():
+        source = bundled.classifier(chosen)
+        with replacing_folder(folder) as temporary:
+            shutil.copytree(source, temporary, dirs_exist_ok=True)
+    return folder
+
+
+def compare(
+    state: State, size: Size, heard: list[TruePair], models: dict[str, Model]
+) -> dict[System, list[Transfer]]:
+    """Every system on every pair."""
+    transfers = {}
+    for system in size.systems:
+        rows = [transfer(state, pair, system, models[system.classifier]) for pair in heard]
+        transfers[system] = rows
+        figures = means([one.row for one in rows])
+        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        print(f"{system.label:28} {text}", flush=True)
+    return transfers
+
+
+def figures(out: Path, transfers: dict[System, list[Transfer]], pair: TruePair, ours: Path) -> None:
+    """The pictures of the page, in `out`."""
+    assert pair.target is not None
+    heard = {"content": pair.content, "style": pair.style, "truth": pair.target}
+    rate = network.load(ours).spectrogram.sample_rate
+    spectrograms(out / "paper-spectrograms.png", heard, rate, 3)
+    history = json.loads((ours / "metrics.json").read_text(encoding="utf-8"))["history"]
+    names = [name for name in history[0] if name.endswith("_loss")]
+    training = {name.replace("_", " "): [row[name] for row in history] for name in names}
+    curves(out / "paper-training.png", training, "epoch", "cross entropy", log=False)
+    shown = {system: rows[0] for system, rows in transfers.items()}
+    falls = {
+        system.label: np.asarray(one.losses) / one.losses[0]
+        for system, one in shown.items()
+        if system.name in PAPERS
+    }
+    curves(out / "paper-losses.png", falls, "step", "share of the first loss", log=True)
+    ordered = sorted(shown, key=lambda system: system.start)
+    results = {system.label: shown[system].sound for system in ordered}
+    spectrograms(out / "paper-systems.png", results, rate, 3)
+
+
+def _weights(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not equals or name not in CATALOG:
+        raise argparse.ArgumentTypeError(f"NETWORK=FILE, of {', '.join(CATALOG)} (got {text!r})")
+    return name, Path(path)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="The paper's tables and figures")
+    parser.add_argument("--full", action="store_true", help="the paper's iterations and filters")
+    parser.add_argument("--tiny", action="store_true", help="a few steps of one pair, for tests")
+    parser.add_argument("--state", type=Path, help="folder of what is finished")
+    parser.add_argument("--classifier", type=Path, help="by default trained on what is bundled")
+    parser.add_argument(
+        "--weights", type=_weights, action="append", default=[], help="NETWORK=FILE, a row more"
+    )
+    parser.add_argument("--out", type=Path, default=bundled.ROOT / "docs")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    size = FULL if options.full else TINY if options.tiny else SCALED
+    if options.weights:
+        size = with_weights(size, dict(options.weights))
+    folder = options.state or bundled.ROOT / "outputs" / f"paper-{size.name}"
+    try:
+        _run(size, folder, options)
+    except InputError as error:
+        parser.error(str(error))
+    except AudiostyleError as error:
+        parser.exit(1, f"{error}\n")
+
+
+def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
+    device = network.device_of(options.device)
+    folders = {"ours": classifier(folder, "ours", options.classifier)}
+    models = {
+        name: Model(
+            network.load(place, device), artifacts.opening(place, artifacts.CLASSIFIER).digest
+        )
+        for name, place in folders.items()
+    }
+    for notice in notices():
+        print(notice)
+    state = State(folder, lineage({}, device).get("git_revision", ""))
+    heard = pairs(size)
+    transfers = compare(state, size, heard, models)
+    table = table_1(state, heard[0], models["ours"], size)
+    summary = {system: means([one.row for one in rows]) for system, rows in transfers.items()}
+    figures(options.out / "pictures", transfers, heard[0], folders["ours"])
+    write_text(options.out / "paper.md", page(Results(size, summary, table)))
+    whole = {
+        system.label: {name: round(value, 4) for name, value in row.items()}
+        for system, row in summary.items()
+    }
+    print(json.dumps({**whole, "size": size.name, "table_1": table}))
+
+
+if __name__ == "__main__":
+    main()
