@@ -36,7 +36,7 @@ from benchmarks.paper.systems import (
 )
 from benchmarks.paper.table_1 import table_1
 from benchmarks.paper.transfers import Model, Transfer, transfer
-from benchmarks.quality.scores import notices
+from benchmarks.quality import note_posteriors
 from components.stylize.networks.catalog import CATALOG
 from components.train.lineage import lineage
 
@@ -141,8 +141,10 @@ def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
         )
         for name, place in folders.items()
     }
-    for notice in notices():
-        print(notice)
+    if not note_posteriors.available():
+        print(
+            "notes are not measured: basic-pitch (pip install --no-deps) or onnxruntime is missing"
+        )
     state = State(folder, lineage({}, device).get("git_revision", ""))
     heard = pairs(size)
     transfers = compare(state, size, heard, models)

@@ -14,7 +14,7 @@ SHOWN = "flute-violin"  # the pair of the figures and of table 1
 Settings = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class System:
     """A row of the table. classifier: the one it needs, `ours` or `alexnet`."""
 
