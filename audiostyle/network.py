@@ -1,5 +1,6 @@
-"""The classifier: 4 convolution layers over the spectrogram, with named feature taps.
+"""The classifier: convolution layers over the spectrogram, with named feature taps.
 
+Four of them, as the paper's, or AlexNet's five with kernels of 3 x 3 (Verma and Smith 2018).
 One module serves both ends: `train` teaches it to tell classes apart, `stylize` reads its
 activations. It takes linear STFT magnitudes, so that gradients reach the spectrogram that is
 optimised; representation and normalisation are part of the model and travel with its weights.
@@ -45,6 +46,7 @@ class Classifier(nn.Module):
         self.network = network
         self.spectrogram = spectrogram
         self.class_names = tuple(class_names)
+        self.taps = network.taps
         if network.representation == "linear":
             bands = spectrogram.bins
             filters = torch.empty(0)
@@ -65,9 +67,9 @@ class Classifier(nn.Module):
             nn.Conv2d(
                 before,
                 after,
-                kernel_size=3 if layer else 5,
+                kernel_size=3 if layer else network.first_kernel,
                 stride=1 if layer else (1, 2),
-                padding=1 if layer else 2,
+                padding=1 if layer else network.first_kernel // 2,
                 bias=False,
             )
             for layer, (before, after) in enumerate(pairwise(widths))
@@ -76,7 +78,7 @@ class Classifier(nn.Module):
         # Bands are kept apart: where in the spectrum a pattern lies is timbre. Over the frames,
         # the mean tells the texture and the maximum the event; which of the two tells the classes
         # apart depends on the data set.
-        for _ in TAPS[1:]:
+        for _ in network.pooled:
             bands = -(-bands // 2)
         self.head = nn.Linear(2 * network.channels[-1] * bands, len(class_names))
         self.dropout = nn.Dropout(network.dropout)
@@ -103,22 +105,26 @@ class Classifier(nn.Module):
         """Subtract the training set's mean of each band, divide by its deviation."""
         return (represented - self.band_mean[:, None]) / self.band_scale[:, None]
 
-    def activations(self, represented: Tensor, taps: Sequence[str] = TAPS) -> dict[str, Tensor]:
+    def activations(
+        self, represented: Tensor, taps: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
         """Activations after the convolution, normalisation and rectifier of each named layer.
 
         Input: output of `represent`. Output: name -> [batch, channels, bands', frames'], where
-        each layer halves both axes of the one before. Layers past the last tap are not computed.
+        each of `network.pooled` halves both axes of the one before. Layers past the last tap are
+        not computed. taps: by default, all.
         """
-        unknown = set(taps) - set(TAPS)
+        taps = self.taps if taps is None else taps
+        unknown = set(taps) - set(self.taps)
         if unknown:
-            raise InputError(f"taps: unknown {sorted(unknown)}; there are {', '.join(TAPS)}")
-        last = max(TAPS.index(tap) for tap in taps)
+            raise InputError(f"taps: unknown {sorted(unknown)}; there are {', '.join(self.taps)}")
+        last = max(self.taps.index(tap) for tap in taps)
         taken = {}
         x = self.normalise(represented)[:, None]
         for name, convolution, norm in zip(
-            TAPS[: last + 1], self.convolutions, self.norms, strict=False
+            self.taps[: last + 1], self.convolutions, self.norms, strict=False
         ):
-            if name != TAPS[0]:
+            if name in self.network.pooled:
                 # ceil_mode keeps at least one frame of the shortest input.
                 x = functional.max_pool2d(x, 2, ceil_mode=True)
             x = functional.relu(norm(convolution(x)))
@@ -126,13 +132,13 @@ class Classifier(nn.Module):
                 taken[name] = x
         return taken
 
-    def features(self, magnitude: Tensor, taps: Sequence[str] = TAPS) -> dict[str, Tensor]:
+    def features(self, magnitude: Tensor, taps: Sequence[str] | None = None) -> dict[str, Tensor]:
         """`activations` of a linear magnitude spectrogram [batch, bins, frames]."""
         return self.activations(self.represent(magnitude), taps)
 
     def classify(self, represented: Tensor) -> Tensor:
         """Logits [batch, classes] of the output of `represent`."""
-        x = self.activations(represented, TAPS[-1:])[TAPS[-1]].flatten(1, 2)
+        x = self.activations(represented, self.taps[-1:])[self.taps[-1]].flatten(1, 2)
         pooled = torch.cat([x.mean(-1), x.amax(-1)], 1)  # [batch, 2 * channels * bands']
         logits: Tensor = self.head(self.dropout(pooled))
         return logits
@@ -197,10 +203,14 @@ def _require_size(description: _Description, weights: dict[str, Tensor], folder:
     network, wide = description.network, (1, *description.network.channels)
     linear = network.representation == "linear"
     bands = description.spectrogram.bins if linear else network.bands
-    for _ in TAPS[1:]:
+    for _ in network.pooled:
         bands = -(-bands // 2)
     size = 2 * network.channels[-1] * bands * len(description.class_names)
-    size += sum(before * after * (25 if before == 1 else 9) for before, after in pairwise(wide))
+    kernels = (network.first_kernel, *(3 for _ in network.channels[1:]))
+    size += sum(
+        before * after * kernel**2
+        for kernel, (before, after) in zip(kernels, pairwise(wide), strict=True)
+    )
     there = sum(math.prod(value.shape) for value in weights.values())
     if size > there:
         raise ArtifactError(

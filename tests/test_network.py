@@ -132,6 +132,44 @@ def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+def alexnet(**changes: object) -> Classifier:
+    torch.manual_seed(0)
+    values = {"architecture": "alexnet", "channels": (4, 6, 8, 6, 6), **changes}
+    return Classifier(NetworkConfig.parse(values, "test"), SPECTROGRAM, ("a", "b")).eval()
+
+
+def test_alexnet_has_five_layers_and_reaches_every_frame(tmp_path: Path) -> None:
+    net = alexnet()
+    for seconds in (0.1, 3.0):
+        taken = net.features(sound(seconds))
+        assert list(taken) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+        assert [value.shape[1] for value in taken.values()] == [4, 6, 8, 6, 6]
+        # Its last layers see what the third sees.
+        assert len({value.shape[2:] for value in list(taken.values())[2:]}) == 1
+    x = sound().requires_grad_()
+    net(x).sum().backward()
+    assert x.grad is not None and (x.grad.abs().amax(1) > 0).all()
+    network.save(net, tmp_path)
+    torch.testing.assert_close(network.load(tmp_path)(sound()), net(sound()), rtol=0, atol=0)
+
+
+def test_architectures_have_their_own_channels() -> None:
+    assert NetworkConfig().channels == (24, 48, 96, 128)
+    ours = NetworkConfig(architecture="alexnet")
+    assert ours.channels == (64, 192, 384, 256, 256)
+    assert NetworkConfig.parse(ours.plain(), "test") == ours
+    # What was trained before there was a choice reads as it was.
+    assert "architecture" not in NetworkConfig().plain()
+    for bad in (
+        {"channels": (1, 2, 3, 4, 5)},
+        {"architecture": "alexnet", "channels": (1, 2, 3, 4)},
+        {"channels": ()},
+        {"architecture": "vgg"},
+    ):
+        with pytest.raises(InputError, match=r"channels|architecture"):
+            NetworkConfig.parse(bad, "test")
+
+
 def test_devices() -> None:
     assert network.device_of("cpu").type == "cpu"
     with pytest.raises(InputError, match="abacus"):

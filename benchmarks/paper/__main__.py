@@ -18,6 +18,7 @@ import numpy as np
 from audiostyle import artifacts, audio, network
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files import replacing_folder, write_text
+from audiostyle.network_config import NetworkConfig
 from benchmarks import bundled
 from benchmarks.measures import means, prepared
 from benchmarks.pairs import TruePair, true_pair
@@ -37,8 +38,15 @@ from benchmarks.paper.systems import (
 from benchmarks.paper.table_1 import table_1
 from benchmarks.paper.transfers import Model, Transfer, transfer
 from benchmarks.quality import note_posteriors
+from components.preprocess.config import PreprocessConfig
+from components.preprocess.preprocess import preprocess
 from components.stylize.networks.catalog import CATALOG
+from components.train.config import TrainConfig
 from components.train.lineage import lineage
+from components.train.train import train
+
+# Of AlexNet, which computes twenty times as much a clip as ours: what a CPU does in minutes.
+ALEXNET_EPOCHS = 20
 
 
 def pairs(size: Size) -> list[TruePair]:
@@ -61,6 +69,20 @@ def classifier(state: Path, name: str, chosen: Path | None) -> Path:
         source = bundled.classifier(chosen)
         with replacing_folder(folder) as temporary:
             shutil.copytree(source, temporary, dirs_exist_ok=True)
+    return folder
+
+
+def alexnet(state: Path) -> Path:
+    """AlexNet as the train stage trains it on the bundled instruments, in the state."""
+    folder = state / "classifier-alexnet"
+    if not folder.is_dir():
+        network_config = NetworkConfig(architecture="alexnet")
+        config = TrainConfig(network=network_config, epochs=ALEXNET_EPOCHS)
+        work = state / "alexnet"
+        if not (work / "spectrograms").is_dir():
+            preprocess(bundled.RECORDINGS, work / "spectrograms", PreprocessConfig())
+        train(work / "spectrograms", folder, config, work / "checkpoints")
+        shutil.rmtree(work)
     return folder
 
 
@@ -135,6 +157,8 @@ def main() -> None:
 def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
     device = network.device_of(options.device)
     folders = {"ours": classifier(folder, "ours", options.classifier)}
+    if any(system.classifier == "alexnet" for system in size.systems):
+        folders["alexnet"] = alexnet(folder)
     models = {
         name: Model(
             network.load(place, device), artifacts.opening(place, artifacts.CLASSIFIER).digest

@@ -114,6 +114,9 @@ def _claims(results: Results) -> list[str]:
     random = ("shallow", "soundnet (random)", "vgg19 (random)")
     text = "shallow > SoundNet > VGG-19 (Grinstein et al.), networks random"
     lines += _ordered(results, text, random, "content")
+    text = "AlexNet trained on instruments, with envelopes (Verma and Smith) > trained (the paper)"
+    for start in ("content", "noise"):
+        lines += _ordered(results, text, ("verma-smith", "trained"), start)
     text = "VGG-19 does not work on audio (the paper): trained > VGG-19, random"
     lines += _ordered(results, text, ("trained", "vgg19 (random)"), "content")
     weighted = ("shallow", "soundnet", "vgg19")

@@ -68,6 +68,12 @@ def _network(network: str, steps: int, weights: str = "random") -> System:
     return System(name, "content", settings)
 
 
+def _verma_smith(steps: int) -> list[System]:
+    """AlexNet trained here on the bundled instruments, from their start and from ours."""
+    settings = {"method": "verma-smith", "iterations": steps}
+    return [System("verma-smith", start, settings, "alexnet") for start in ("content", "noise")]
+
+
 # Fewer steps of Adam, but longer ones, so that they can cover the way from noise.
 SCALED = Size(
     "scaled",
@@ -80,6 +86,7 @@ SCALED = Size(
         ),
         _network("vgg19", 50),
         _network("soundnet", 100),
+        *_verma_smith(400),
     ),
     filters=512,
     steps=10,
@@ -95,6 +102,7 @@ FULL = Size(
         ),
         _network("vgg19", 300),
         _network("soundnet", 300),
+        *_verma_smith(2000),
     ),
     filters=4096,
 )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from audiostyle.config import NO_EFFECT, Config
-from audiostyle.network_config import TAPS
+from audiostyle.network_config import ALEXNET_TAPS, TAPS
 from components.stylize import methods
 from components.stylize.networks.catalog import CATALOG, Name
 
@@ -20,7 +20,8 @@ class StylizeConfig(Config):
         "default",
         description="default; notes, its way for one voice; or the systems of the paper:"
         " trained (the classifier's activations), shallow (Ulyanov and Lebedev), base (untrained"
-        " 1-D convolutions); or pretrained, a network from elsewhere",
+        " 1-D convolutions); or pretrained, a network from elsewhere; or verma-smith (AlexNet"
+        " trained here, with envelopes of energy)",
         json_schema_extra={"metavar": "|".join(methods.names())},
     )
     strength: float = Field(
@@ -127,7 +128,7 @@ class StylizeConfig(Config):
         """The layers whose activations the method can take."""
         if self.method == "pretrained" and self.network:
             return CATALOG[self.network].layers
-        return TAPS
+        return ALEXNET_TAPS if self.method == "verma-smith" else TAPS
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "StylizeConfig":

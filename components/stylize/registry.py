@@ -10,6 +10,6 @@ from components.stylize.methods.parts.method import Method
 
 def make(config: StylizeConfig, model: Classifier) -> Method:
     """The method that the settings name. model: in evaluation mode, where it is to compute."""
-    module = importlib.import_module(f"{methods.__name__}.{config.method}")
+    module = importlib.import_module(f"{methods.__name__}.{config.method.replace('-', '_')}")
     kind: type[Method] = module.METHOD
     return kind(config, model)

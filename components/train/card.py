@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from audiostyle import artifacts
+from audiostyle.network_config import NetworkConfig
 from audiostyle.spectrogram_set import SPLITS, SpectrogramSet
 
 # Beyond this many classes the card has the best and the worst alone.
@@ -35,8 +36,8 @@ def write(opened: artifacts.Artifact, metrics: dict[str, Any], clips: Spectrogra
             "",
             "## Intended use",
             "",
-            "Its activations (`conv1` … `conv4`) guide style transfer between recordings; its"
-            " classes tell sounds like those above apart. It takes linear STFT magnitudes"
+            f"Its activations (`conv1` … `{_last_layer(opened)}`) guide style transfer between"
+            " recordings; its classes tell sounds like those above apart. It takes linear STFT magnitudes"
             f" [batch, {clips.spectrogram.bins} bins, {clips.spectrogram.clip_frames} frames] of"
             f" recordings at {clips.spectrogram.sample_rate} Hz, and gives a logit for each class,"
             " in alphabetical order.",
@@ -56,6 +57,10 @@ def write(opened: artifacts.Artifact, metrics: dict[str, Any], clips: Spectrogra
             "",
         ]
     )
+
+
+def _last_layer(opened: artifacts.Artifact) -> str:
+    return NetworkConfig.parse(opened.config["train"]["network"], opened.folder).taps[-1]
 
 
 def summary(opened: artifacts.Artifact, metrics: dict[str, Any], clips: SpectrogramSet) -> str:

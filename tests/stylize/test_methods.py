@@ -8,7 +8,8 @@ import torch
 from conftest import noise, tone
 
 from audiostyle import network
-from audiostyle.network import Classifier
+from audiostyle.errors import InputError
+from audiostyle.network import Classifier, NetworkConfig
 from audiostyle.spectrogram import magnitude
 from components.stylize import methods
 from components.stylize.config import StylizeConfig
@@ -25,6 +26,7 @@ SMALL: dict[str, dict[str, object]] = {
     "trained": {"iterations": 60},
     "shallow": {"iterations": 30, "filters": 64},
     "base": {"iterations": 30, "optimizer": "lbfgs"},
+    "verma-smith": {"iterations": 40},
     "pretrained": {"iterations": 20, "network": "alexnet", "weights": "random"},
 }
 
@@ -36,6 +38,20 @@ def settings(method: str, **changes: object) -> StylizeConfig:
 @pytest.fixture(scope="module")
 def model(classifier: Path) -> Classifier:
     return network.load(classifier)
+
+
+@pytest.fixture(scope="module")
+def alexnet(model: Classifier) -> Classifier:
+    """A small one, of random weights."""
+    torch.manual_seed(0)
+    network = NetworkConfig(architecture="alexnet", channels=(4, 6, 8, 6, 6), bands=32)
+    return Classifier(network, model.spectrogram, model.class_names).eval()
+
+
+@pytest.fixture
+def suited(method: str, model: Classifier, alexnet: Classifier) -> Classifier:
+    """A classifier that the method can work with."""
+    return alexnet if method == "verma-smith" else model
 
 
 def spectrum(model: Classifier, samples: np.ndarray) -> torch.Tensor:
@@ -66,7 +82,8 @@ def test_equaliser_moves_the_mean_spectrum_and_no_note(model: Classifier) -> Non
 
 @pytest.mark.parametrize("init", ["method", "content", "noise"])
 @pytest.mark.parametrize("method", methods.names())
-def test_losses_fall(model: Classifier, method: str, init: str) -> None:
+def test_losses_fall(suited: Classifier, method: str, init: str) -> None:
+    model = suited
     content = spectrum(model, tone(440, harmonics=8, seconds=1.5))
     style = spectrum(model, noise(seconds=1))
     done = transfer_pair(model, content, style, settings(method, init=init))
@@ -99,7 +116,8 @@ def test_content_as_its_own_style_stays(model: Classifier) -> None:
 
 
 @pytest.mark.parametrize("method", methods.names())
-def test_loudness_changes_nothing_but_loudness(model: Classifier, method: str) -> None:
+def test_loudness_changes_nothing_but_loudness(suited: Classifier, method: str) -> None:
+    model = suited
     content = spectrum(model, tone(440, harmonics=8, seconds=1))
     style = spectrum(model, noise(seconds=1))
     # Small steps: Adam's first go by the sign of each gradient, and rounding turns some signs.
@@ -127,7 +145,8 @@ def contents_of(model: Classifier) -> tuple[Contents, torch.Tensor]:
 
 
 @pytest.mark.parametrize("method", methods.names())
-def test_a_batch_is_its_items(model: Classifier, method: str) -> None:
+def test_a_batch_is_its_items(suited: Classifier, method: str) -> None:
+    model = suited
     contents, style = contents_of(model)
     chosen = settings(method, iterations=3)
     made = make(chosen, model)
@@ -194,6 +213,23 @@ def test_shallow_is_the_published_loss(model: Classifier) -> None:
         (found,) = torch.autograd.grad(value.sum(), x, retain_graph=True)
         (true,) = torch.autograd.grad(expected[name].sum(), x, retain_graph=True)
         torch.testing.assert_close(found, true, rtol=1e-3, atol=1e-3 * float(true.abs().max()))
+
+
+def test_verma_and_smith_keep_the_contents_energy_and_take_the_styles_bands(
+    model: Classifier, alexnet: Classifier
+) -> None:
+    content = spectrum(model, tone(440, harmonics=8, seconds=1.5, decay=2))
+    style = spectrum(model, tone(1760, harmonics=3, seconds=1) + noise(seconds=1, level=0.01))
+    done = transfer_pair(alexnet, content, style, settings("verma-smith", iterations=150))
+    assert set(done.losses) == {"total", "content", "style", "energy", "style frequency"}
+    for term in ("energy", "style frequency"):
+        assert done.losses[term][-1] < 0.3 * done.losses[term][0]
+    with pytest.raises(InputError, match=r"network\.architecture: alexnet"):
+        make(settings("verma-smith"), model)
+    with pytest.raises(
+        InputError, match="style_layers: must be of conv1, conv2, conv3, conv4, con"
+    ):
+        settings("verma-smith", style_layers=["conv6"])
 
 
 def test_gram_is_the_mean_outer_product() -> None:

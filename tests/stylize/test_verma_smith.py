@@ -1,0 +1,36 @@
+"""AlexNet from the train stage, with its model card, and the method that needs it."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from audiostyle import artifacts, spectrogram_set, stylized_set
+from components.stylize.__main__ import main as stage
+from components.train import card
+from components.train.__main__ import main as training
+
+
+def test_from_training_to_a_stylized_set(
+    spectrograms: Path, pairs: Path, classifier: Path, tmp_path: Path
+) -> None:
+    model, out = tmp_path / "alexnet", tmp_path / "set"
+    line = ["--data", str(spectrograms), "--out", str(model), "--architecture", "alexnet"]
+    small = ["--channels", "[4, 6, 8, 6, 6]", "--bands", "32", "--epochs", "2", "--batch", "4"]
+    done = CliRunner().invoke(training, [*line, *small])
+    assert done.exit_code == 0, done.output
+    opened = artifacts.opening(model, artifacts.CLASSIFIER)
+    assert opened.config["train"]["network"]["architecture"] == "alexnet"
+    metrics = json.loads((model / "metrics.json").read_text())
+    text = card.write(opened, metrics, spectrogram_set.read(spectrograms))
+    assert "`conv1` … `conv5`" in text
+    given = ["--pairs", str(pairs), "--out", str(out), "--method", "verma-smith"]
+    few = ["--iterations", "3"]
+    refused = CliRunner().invoke(stage, [*given, *few, "--classifier", str(classifier)])
+    assert refused.exit_code == 2
+    assert "network.architecture: alexnet" in refused.output and not out.exists()
+    done = CliRunner().invoke(stage, [*given, *few, "--classifier", str(model)])
+    assert done.exit_code == 0, done.output
+    for item in stylized_set.read(out).items:
+        assert item.settings["init"] == "noise"
+        assert item.losses["total"][-1] < item.losses["total"][0]
