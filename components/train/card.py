@@ -37,8 +37,8 @@ def write(opened: artifacts.Artifact, metrics: dict[str, Any], clips: Spectrogra
             "## Intended use",
             "",
             f"Its activations (`conv1` … `{_last_layer(opened)}`) guide style transfer between"
-            " recordings; its classes tell sounds like those above apart. It takes linear STFT magnitudes"
-            f" [batch, {clips.spectrogram.bins} bins, {clips.spectrogram.clip_frames} frames] of"
+            " recordings; its classes tell sounds like those above apart. It takes linear STFT"
+            f" magnitudes [batch, {clips.spectrogram.bins} bins, {clips.spectrogram.clip_frames} frames] of"
             f" recordings at {clips.spectrogram.sample_rate} Hz, and gives a logit for each class,"
             " in alphabetical order.",
             "",
