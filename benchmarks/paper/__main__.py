@@ -11,6 +11,8 @@ folder of the state, and the same command goes on from there. The last line is o
 import argparse
 import json
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -87,12 +89,27 @@ def alexnet(state: Path) -> Path:
 
 
 def compare(
-    state: State, size: Size, heard: list[TruePair], models: dict[str, Model]
+    state: State,
+    size: Size,
+    heard: list[TruePair],
+    model_of: Callable[[str], Model | None],
+    *,
+    compute: bool = True,
 ) -> dict[System, list[Transfer]]:
-    """Every system on every pair."""
+    """Every system on every pair; without `compute`, those that are finished.
+
+    model_of: from a classifier's name to it, or None where it is not trained yet.
+    """
     transfers = {}
     for system in size.systems:
-        rows = [transfer(state, pair, system, models[system.classifier]) for pair in heard]
+        model = model_of(system.classifier)
+        if model is None:
+            continue
+        results = [transfer(state, pair, system, model, compute=compute) for pair in heard]
+        rows = [one for one in results if one is not None]
+        if len(rows) < len(heard):
+            print(f"{system.label:28} {len(rows)} of {len(heard)} pairs are finished", flush=True)
+            continue
         transfers[system] = rows
         figures = means([one.row for one in rows])
         text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
@@ -111,6 +128,8 @@ def figures(out: Path, transfers: dict[System, list[Transfer]], pair: TruePair, 
     training = {name.replace("_", " "): [row[name] for row in history] for name in names}
     curves(out / "paper-training.png", training, "epoch", "cross entropy", log=False)
     shown = {system: rows[0] for system, rows in transfers.items()}
+    if not shown:
+        raise InputError("state: no system is finished on all pairs yet")
     falls = {
         system.label: np.asarray(one.losses) / one.losses[0]
         for system, one in shown.items()
@@ -134,6 +153,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The paper's tables and figures")
     parser.add_argument("--full", action="store_true", help="the paper's iterations and filters")
     parser.add_argument("--tiny", action="store_true", help="a few steps of one pair, for tests")
+    parser.add_argument(
+        "--finished", action="store_true", help="compute nothing: the page of what is finished"
+    )
     parser.add_argument("--state", type=Path, help="folder of what is finished")
     parser.add_argument("--classifier", type=Path, help="by default trained on what is bundled")
     parser.add_argument(
@@ -156,25 +178,30 @@ def main() -> None:
 
 def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
     device = network.device_of(options.device)
-    folders = {"ours": classifier(folder, "ours", options.classifier)}
-    if any(system.classifier == "alexnet" for system in size.systems):
-        folders["alexnet"] = alexnet(folder)
-    models = {
-        name: Model(
-            network.load(place, device), artifacts.opening(place, artifacts.CLASSIFIER).digest
-        )
-        for name, place in folders.items()
-    }
+    compute = not options.finished
+
+    @cache
+    def model_of(name: str) -> Model | None:
+        """A classifier, trained when a row first needs it."""
+        if name == "alexnet" and not compute and not (folder / "classifier-alexnet").is_dir():
+            return None
+        place = alexnet(folder) if name == "alexnet" else ours
+        digest = artifacts.opening(place, artifacts.CLASSIFIER).digest
+        return Model(network.load(place, device), digest)
+
+    ours = classifier(folder, "ours", options.classifier)
+    own = model_of("ours")
+    assert own is not None
     if not note_posteriors.available():
         print(
             "notes are not measured: basic-pitch (pip install --no-deps) or onnxruntime is missing"
         )
     state = State(folder, lineage({}, device).get("git_revision", ""))
     heard = pairs(size)
-    transfers = compare(state, size, heard, models)
-    table = table_1(state, heard[0], models["ours"], size)
+    transfers = compare(state, size, heard, model_of, compute=compute)
+    table = table_1(state, heard[0], own, size, compute=compute)
     summary = {system: means([one.row for one in rows]) for system, rows in transfers.items()}
-    figures(options.out / "pictures", transfers, heard[0], folders["ours"])
+    figures(options.out / "pictures", transfers, heard[0], ours)
     write_text(options.out / "paper.md", page(Results(size, summary, table)))
     whole = {
         system.label: {name: round(value, 4) for name, value in row.items()}

@@ -87,6 +87,10 @@ def _systems(results: Results) -> list[str]:
             f" {row['gain_mean']:.3f} | {row['gain_median']:.3f} | {notes} |"
             f" {row['timbre']:.3f} | {row['chroma']:.3f} | {row['seconds']:.1f} |"
         )
+    missing = [one.label for one in results.size.systems if one not in results.summary]
+    if missing:
+        text = "; ".join(missing)
+        lines += ["", f"Not finished in this run, and so without figures: {text}."]
     return [
         *lines,
         "",
@@ -168,6 +172,8 @@ def _starts(results: Results) -> list[str]:
 
 
 def _fall(results: Results) -> list[str]:
+    if len(results.table) < len(PAPER_TABLE):
+        return []
     first, last = (results.table[step] for step in (min(PAPER_TABLE), max(PAPER_TABLE)))
     paper = PAPER_TABLE[max(PAPER_TABLE)] / PAPER_TABLE[min(PAPER_TABLE)]
     share = last / first
@@ -195,7 +201,10 @@ def _table_1(results: Results) -> list[str]:
         "| iterations | here | share of the first | the paper's | share of the first |",
         "|---:|---:|---:|---:|---:|",
     ]
-    first, paper_first = table[min(PAPER_TABLE)], PAPER_TABLE[min(PAPER_TABLE)]
+    paper_first = PAPER_TABLE[min(PAPER_TABLE)]
+    if not table:
+        return [*lines[:3], f"Not finished in this run, with {size.filters:,} filters.", ""]
+    first = table[min(PAPER_TABLE)]
     for step, value in table.items():
         lines.append(
             f"| {step // size.steps:,} | {value:.2f} | {value / first:.3f} |"

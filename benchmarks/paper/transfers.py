@@ -47,12 +47,19 @@ def key_of(pair: TruePair, config: StylizeConfig, model: Model) -> list[Any]:
     return [StylizeConfig.decisive(config.plain()), model.digest, sounds]
 
 
-def transfer(state: State, pair: TruePair, system: System, model: Model) -> Transfer:
-    """A pair's result, from the state where it is finished."""
+def transfer(
+    state: State, pair: TruePair, system: System, model: Model, *, compute: bool = True
+) -> Transfer | None:
+    """A pair's result, from the state where it is finished.
+
+    compute: whether it is to be computed where it is not; else None.
+    """
     config = pinned(system.config)
     key = key_of(pair, config, model)
     piece = state.read("transfer", key)
     if piece is None:
+        if not compute:
+            return None
         piece = _computed(pair, config, model.network)
         state.write("transfer", key, piece)
     return Transfer(

@@ -38,8 +38,9 @@ def write(opened: artifacts.Artifact, metrics: dict[str, Any], clips: Spectrogra
             "",
             f"Its activations (`conv1` … `{_last_layer(opened)}`) guide style transfer between"
             " recordings; its classes tell sounds like those above apart. It takes linear STFT"
-            f" magnitudes [batch, {clips.spectrogram.bins} bins, {clips.spectrogram.clip_frames} frames] of"
-            f" recordings at {clips.spectrogram.sample_rate} Hz, and gives a logit for each class,"
+            f" magnitudes [batch, {clips.spectrogram.bins} bins,"
+            f" {clips.spectrogram.clip_frames} frames] of recordings at"
+            f" {clips.spectrogram.sample_rate} Hz, and gives a logit for each class,"
             " in alphabetical order.",
             "",
             "## Limits",
