@@ -154,7 +154,7 @@ def _tensor(size: int, offset: int, shape: tuple[int, ...], strides: tuple[int, 
             storage = ("storage", torch.FloatStorage, "0", "cpu", size)
             return storage if isinstance(value, Storage) else None
 
-    rebuild = torch._utils._rebuild_tensor_v2  # type: ignore[attr-defined]
+    rebuild = torch._utils._rebuild_tensor_v2
     hooks: dict[str, Any] = collections.OrderedDict()
     stream = io.BytesIO()
     call = _Call(rebuild, Storage(), offset, shape, strides, False, hooks)

@@ -57,7 +57,11 @@ def pairs(size: Size) -> list[TruePair]:
     return [
         true_pair(
             pair.id,
-            [prepared(audio.read(path)) for path in (pair.content, pair.style, pair.target)],
+            [
+                prepared(audio.read(path))
+                for path in (pair.content, pair.style, pair.target)
+                if path is not None
+            ],
             "voice",
         )
         for pair in ordered[: size.pairs]

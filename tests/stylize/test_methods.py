@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, object]] = {
     "shallow": {"iterations": 30, "filters": 64},
     "base": {"iterations": 30, "optimizer": "lbfgs"},
     "verma-smith": {"iterations": 40},
-    "pretrained": {"iterations": 20, "network": "alexnet", "weights": "random"},
+    "pretrained": {"iterations": 8, "network": "alexnet", "weights": "random"},
 }
 
 

@@ -44,7 +44,8 @@ def test_every_layer_hears_a_clip_of_any_length(network: str, seconds: float) ->
     taken = stack.activations(hearing(network, x.detach(), CONFIG)(x), layers)
     assert list(taken) == list(layers)
     assert all(value.numel() and (value >= 0).all() for value in taken.values())
-    (gradient,) = torch.autograd.grad(sum(value.square().mean() for value in taken.values()), x)
+    total = torch.stack([value.square().mean() for value in taken.values()]).sum()
+    (gradient,) = torch.autograd.grad(total, x)
     assert gradient.isfinite().all()
     # A picture has few columns for a short clip, but every frame is in one of them.
     assert (gradient.abs().amax(1) > 0).float().mean() > 0.9
@@ -131,8 +132,7 @@ def test_vgg_and_alexnet_are_torchvisions() -> None:
         ("alexnet", models.alexnet(num_classes=3).eval().features),
     ):
         stack = build(name, 1 / 16 if name == "vgg19" else 1)
-        own = stack.state_dict()
-        assert {k.removeprefix("features."): v.shape for k, v in own.items()} == {
+        assert {k.removeprefix("features."): v.shape for k, v in stack.state_dict().items()} == {
             k: v.shape for k, v in theirs.state_dict().items()
         }
         stack.load_state_dict({f"features.{k}": v for k, v in theirs.state_dict().items()})
