@@ -17,7 +17,7 @@ from pipeline.cluster.run_details import (
     waiting_drivers,
     workflow,
 )
-from pipeline.cluster.workflow_nodes import failure_message, waiting_message
+from pipeline.cluster.workflow_nodes import failed_driver, failure_message, waiting_message
 
 # Without a sign of life for so long, a pod that waits is worth a look (seconds).
 SILENCE = 60.0
@@ -198,9 +198,12 @@ def failure(run: Any, client: Client, outputs: Outputs) -> str:
 
     failed = [task for task in tasks(run) if task.state == "FAILED"]
     if not failed:
-        if drivers := failed_drivers(run):
-            text = f"{drivers[0]}: Kubeflow could not prepare it (its driver failed)"
-            return f"{text}; {said()}{_look(run, client)}"
+        name, reason = failed_driver(client.pods, run.run_id)
+        if names := [name] if name else failed_drivers(run):
+            subject = "the run" if names[0] == "root" else names[0]
+            text = f"{subject}: Kubeflow could not prepare it (its driver failed)"
+            text += f": {reason}" if reason else ""
+            return f"{text}; {'' if reason else said()}{_look(run, client)}"
         own = run.error.message if run.error and run.error.message else ""
         if any(task.state in ("RUNNING", "PENDING") for task in tasks(run)):
             # Over 1 MiB of a Workflow's status the details stay as they were.

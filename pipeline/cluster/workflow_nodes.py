@@ -7,11 +7,14 @@ may ask.
 import base64
 import binascii
 import json
+import re
 import zlib
 from typing import Any
 
 from pipeline.cluster.kubernetes_api import WORKFLOWS, connected
 
+# Of Go's glog: severity and day, time, process, file; then the call, and why it failed.
+_FATAL = re.compile(r"^F\d{4} .*?\) failed: (.+)$", re.MULTILINE)
 _MOST = 64 << 20  # bytes of a status; etcd's own limit is far below
 
 
@@ -23,15 +26,46 @@ def failure_message(namespace: str, run_id: str, pod: str = "") -> str:
     nodes = _nodes(namespace, run_id)
     if pod:
         return _message(nodes.get(pod, {}))
-    failed = [node for node in nodes.values() if node.get("phase") in ("Failed", "Error")]
-    failed.sort(key=lambda node: str(node.get("finishedAt")))
-    return next((text for node in failed if _is_pod(node) and (text := _message(node))), "")
+    return next((text for node in _failed(nodes) if (text := _message(node))), "")
+
+
+def failed_driver(namespace: str, run_id: str) -> tuple[str, str]:
+    """The task whose driver failed first, and why, as its log says; "" for what is not known.
+
+    A driver is what Kubeflow runs before a task. Its last words stand in its pod's log alone.
+    """
+    for node in _failed(_nodes(namespace, run_id)):
+        name = str(node.get("displayName", "")).partition("(")[0]
+        if name.endswith("-driver"):
+            workflow, _, number = str(node.get("id", "")).rpartition("-")
+            pod = f"{workflow}-{node.get('templateName', '')}-{number}"
+            return name.removesuffix("-driver"), _last_words(namespace, pod)
+    return "", ""
+
+
+def _last_words(namespace: str, pod: str) -> str:
+    """The reason in the fatal line of a driver's log."""
+    cluster = connected()
+    try:
+        text = cluster and cluster.ask(
+            cluster.core.read_namespaced_pod_log, pod, namespace, container="main", tail_lines=100
+        )
+    except OSError:
+        return ""
+    fatal = _FATAL.findall(str(text or ""))
+    return str(fatal[-1]) if fatal else ""
 
 
 def waiting_message(namespace: str, run_id: str) -> str:
     """Why a pod has not been made, as with a quota; "" if that is not known."""
     waiting = (n for n in _nodes(namespace, run_id).values() if n.get("phase") == "Pending")
     return next((text for node in waiting if _is_pod(node) and (text := _message(node))), "")
+
+
+def _failed(nodes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Pods that failed, in the order in which they did."""
+    failed = [node for node in nodes.values() if node.get("phase") in ("Failed", "Error")]
+    return sorted(filter(_is_pod, failed), key=lambda node: str(node.get("finishedAt")))
 
 
 def _is_pod(node: dict[str, Any]) -> bool:

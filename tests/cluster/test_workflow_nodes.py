@@ -36,6 +36,7 @@ def _argo(nodes: dict[str, Any], packed: bool) -> dict[str, Any]:
     return {"items": [{"metadata": {"labels": {}}, "status": status}]}
 
 
+DRIVER = "Kubeflow could not prepare it (its driver failed)"
 REFUSED = 'pods "x" is forbidden: error looking up service account kubeflow/nosuch: not found'
 
 
@@ -48,7 +49,7 @@ REFUSED = 'pods "x" is forbidden: error looking up service account kubeflow/nosu
             "preprocess: OOMKilled (exit code 137); give it more memory",
         ),
         ({"": "FAILED"}, f"Failed    {REFUSED}; look at it"),
-        ({"": "FAILED", "preprocess": "DRIVER"}, f"its driver failed); {REFUSED}; look"),
+        ({"": "FAILED", "preprocess": "DRIVER"}, f"preprocess: {DRIVER}; {REFUSED}; look"),
     ],
 )
 def test_what_argo_says_of_a_failure(
@@ -86,3 +87,27 @@ def test_a_pod_that_a_quota_forbids_is_explained(
     standin.script = [waiting] * 5 + [{"": "SUCCEEDED", "preprocess": "SUCCEEDED"}]
     done = audiostyle("submit", *TRAIN, "--poll=0.1", "--wait")
     assert "its pod to start: exceeded quota: small" in done.output
+
+
+@pytest.mark.parametrize("script", [{"": "FAILED", "preprocess": "DRIVER"}, {"": "FAILED"}])
+def test_a_driver_is_cited(
+    audiostyle: Cli, cluster: Kubernetes, standin: StandIn, script: dict[str, str]
+) -> None:
+    """Also where the server does not tell yet that it failed."""
+    node = {
+        "id": "audiostyle-x-17",
+        "type": "Pod",
+        "phase": "Failed",
+        "displayName": "preprocess-driver(0)",
+        "templateName": "system-container-driver",
+        "message": "main: Error (exit code 1)",
+    }
+    cluster.objects[WORKFLOWS] = _argo({"a": node}, packed=False)
+    reason = 'two tasks have the same task name "train_208", id1=209 id2=210'
+    log = f"I1126 03:22:45 14 x.go:1] resolving\nF1126 03:22:45 14 main.go:127] KFP driver: \
+driver.Container(component) failed: failed to resolve inputs: {reason}\nError: exit status 1\n"
+    cluster.objects[f"{CORE}/pods/audiostyle-x-system-container-driver-17/log"] = log
+    standin.script = [script]  # type: ignore[list-item]
+    done = audiostyle("submit", *TRAIN, "--poll=0.1", "--wait")
+    assert done.exit_code == 1
+    assert f"preprocess: {DRIVER}: failed to resolve inputs: {reason}; look" in done.output
