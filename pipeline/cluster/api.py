@@ -8,27 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kfp_server_api
 from kfp_server_api import (
     V2beta1CronSchedule,
     V2beta1Experiment,
-    V2beta1Filter,
     V2beta1Pipeline,
-    V2beta1Predicate,
     V2beta1RecurringRun,
     V2beta1Run,
     V2beta1Trigger,
 )
 
 from audiostyle.errors import InputError
-from pipeline.cluster.client import (
-    Client,
-    NotFoundError,
-    ServerUnavailableError,
-    UnstoredError,
-)
-from pipeline.cluster.names import require_name
+from pipeline.cluster.client import Client
+from pipeline.cluster.names import named
 from pipeline.cluster.run_spec import RunSpec
+from pipeline.cluster.server_errors import NotFoundError, ServerUnavailableError, UnstoredError
 
 DONE = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 ACTIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED", "RUNTIME_STATE_UNSPECIFIED")
@@ -77,7 +70,7 @@ class Api:
         def find() -> Any:
             listed = self._ask(
                 self._kfp.pipelines.pipeline_service_list_pipelines,
-                filter=_filter(display_name=name),
+                filter=named(name),
                 **self._namespaced(),
             )
             return next(iter(listed.pipelines or ()), None)
@@ -96,7 +89,7 @@ class Api:
         listed = self._ask(
             self._kfp.pipelines.pipeline_service_list_pipeline_versions,
             pipeline,
-            filter=_filter(display_name=digest),
+            filter=named(digest),
         )
         return next((str(v.pipeline_version_id) for v in listed.pipeline_versions or ()), None)
 
@@ -108,7 +101,7 @@ class Api:
         def find() -> Any:
             listed = self._ask(
                 self._kfp.experiments.experiment_service_list_experiments,
-                filter=_filter(display_name=name),
+                filter=named(name),
                 **self._namespaced(),
             )
             return next(iter(listed.experiments or ()), None)
@@ -130,7 +123,7 @@ class Api:
         description = _described(about)
 
         def find() -> Any:
-            runs = self._runs(experiment, _filter(display_name=name))
+            runs = self._runs(experiment, named(name))
             return next((run for run in runs if run.description == description), None)
 
         run = V2beta1Run(
@@ -213,7 +206,7 @@ class Api:
                 self._kfp.recurring_runs.recurring_run_service_list_recurring_runs,
                 "recurring_runs",
                 sort_by="created_at desc",
-                **({"filter": _filter(display_name=name)} if name else {}),
+                **({"filter": named(name)} if name else {}),
                 **self._namespaced(),
             )
         )
@@ -294,18 +287,6 @@ def package_digest(package: Path) -> str:
     documents = list(yaml.safe_load_all(package.read_text(encoding="utf-8")))
     text = json.dumps(documents, sort_keys=True)
     return f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def _filter(**equals: str) -> str:
-    for value in equals.values():
-        require_name("name", value)
-    wanted = V2beta1Filter(
-        predicates=[
-            V2beta1Predicate(operation="EQUALS", key=key, string_value=value)
-            for key, value in equals.items()
-        ]
-    )
-    return json.dumps(kfp_server_api.ApiClient().sanitize_for_serialization(wanted))
 
 
 def _described(about: str) -> str:

@@ -1,53 +1,32 @@
 """Requests to a Kubeflow Pipelines server: who asks, how long, how often; errors in one line."""
 
-import json
 import logging
 import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import kfp
 import urllib3
 from kfp_server_api import ApiException
 
 from audiostyle.errors import AudiostyleError, InputError
-from pipeline.cluster.token import TOKEN, Token
+from pipeline.cluster.server_errors import (
+    ConflictError,
+    ServerUnavailableError,
+    explained,
+    no_answer,
+)
+from pipeline.cluster.token import Token
 from pipeline.cluster_config import ConnectionSettings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_PASSING = (429, 500, 502, 503, 504)
-# What a database cannot store today it cannot store tomorrow, though the server calls it its own
-# error: 1366 and 1267 for characters, 1406 for a text that is too long.
-_UNSTORABLE = re.compile(r"Error 1366|Error 1267|Error 1406|Data too long|Incorrect string value")
 SINGLE_USER = "kubeflow"  # the namespace of a standalone server, where Argo sees no other
-
-
-class ServerUnavailableError(AudiostyleError):
-    """The server did not answer, or said that it could not now: the request may work later."""
-
-
-class RefusedError(AudiostyleError):
-    """The server does not know who asks, or does not let them."""
-
-
-class ConflictError(AudiostyleError):
-    """The server has something of that name already."""
-
-
-class NotFoundError(InputError):
-    """The server has no such thing."""
-
-
-class UnstoredError(AudiostyleError):
-    """The server began something and could not store that it had: it must not be asked again."""
 
 
 @dataclass(frozen=True)
@@ -203,15 +182,15 @@ class Client:
                 if error.status == 401 and not renewed and self._token.renew():
                     renewed = True
                     continue
-                raise self._explained(error) from None
+                raise explained(error, self.connection.host, self._token) from None
             except AttributeError as error:
                 # kfp's client decodes the body of an answer that never came: TLS failed.
                 if not isinstance(error.__context__, ApiException):
                     raise
-                raise self._explained(error.__context__) from None
+                raise explained(error.__context__, self.connection.host, self._token) from None
             except urllib3.exceptions.HTTPError as error:
                 host = self.connection.host
-                raise ServerUnavailableError(f"{host}: {_reason(error, limit)}") from None
+                raise ServerUnavailableError(f"{host}: {no_answer(error, limit)}") from None
             except ValueError:
                 raise AudiostyleError(
                     f"{self.connection.host}: its answer is none of Kubeflow Pipelines'; is this"
@@ -230,82 +209,8 @@ class Client:
                 ssl_ca_cert=self.connection.ca_file or None,
             )
 
-    def _explained(self, error: ApiException) -> AudiostyleError:
-        host, message = self.connection.host, _message(error)
-        if 300 <= error.status < 400:
-            return RefusedError(
-                f"{host}: answers {error.status}, a redirection{_target(error)}: a page to log in?"
-                f" Give --token-file or {TOKEN}, or the address of the API behind that page"
-            )
-        if error.status == 500 and "Failed to store" in message:
-            return UnstoredError(f"{host}: answers 500{message}")
-        if error.status == 500 and _UNSTORABLE.search(message):
-            return InputError(f"{host}: its database cannot store a text of this request{message}")
-        if error.status in _PASSING:
-            return ServerUnavailableError(f"{host}: answers {error.status}{message}")
-        if error.status == 401:
-            if not self._token.value:
-                return RefusedError(
-                    f"{host}: wants a token; give --token-file, {TOKEN} or"
-                    " cluster.connection.token_file"
-                )
-            return RefusedError(
-                f"{host}: refuses the token of {self._token.source}{message}; it may have expired:"
-                " put a new one there"
-            )
-        # The server's upload says 400 where it means 403.
-        if error.status == 403 or (error.status == 400 and "authorization error" in message):
-            return RefusedError(
-                f"{host}: does not allow this{message}; the namespace's administrator grants it"
-                " with the role kubeflow-pipelines-edit, and a token must be meant for"
-                " pipelines.kubeflow.org"
-            )
-        if error.status == 404:
-            return NotFoundError(f"{host}: has no such thing{message}")
-        if error.status == 409:
-            return ConflictError(f"{host}: has that already{message}")
-        if error.status == 0:
-            return AudiostyleError(f"{host}: TLS failed{message}; ca_file names its certificates")
-        return InputError(f"{host}: answers {error.status}{message}")
-
-
-def _target(error: ApiException) -> str:
-    """Where a redirection leads, without the query, which may hold what nobody else should see."""
-    parts = urlsplit(str((error.headers or {}).get("Location", "")))
-    where = f"{parts.scheme}://{parts.hostname or ''}" if parts.hostname else ""
-    return f" to {where}{parts.path}" if where or parts.path else ""
-
 
 def _version(health: Any) -> str:
     """The server's version, "" where its build does not know it."""
     name = str(getattr(health, "tag_name", None) or "")
     return "" if name == "unknown" else name
-
-
-def _message(error: ApiException) -> str:
-    """What the server says, in one line."""
-    text = str(error.body or error.reason or "")
-    try:
-        body = json.loads(text)
-        text = str(body.get("error_details") or body.get("message") or body.get("error") or "")
-    except (ValueError, AttributeError):
-        text = "" if text.lstrip().startswith("<") else text
-    text = " ".join(text.split())
-    if len(text) > 300:
-        # What was to be done stands at the beginning, and why it failed at the end.
-        text = f"{text[:140]} … {text[-157:]}"
-    return f": {text}" if text else ""
-
-
-def _reason(error: urllib3.exceptions.HTTPError, limit: tuple[float, float]) -> str:
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
-        return "no such host"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return "no server answers there"
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"no connection within {limit[0]:g} s"
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {limit[1]:g} s"
-    if isinstance(error, urllib3.exceptions.ProtocolError):
-        return "broke off the connection"
-    return f"cannot be asked ({type(error).__name__})"

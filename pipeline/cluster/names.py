@@ -1,5 +1,10 @@
 """Names on a Kubeflow Pipelines server: of runs, schedules and experiments."""
 
+import json
+
+import kfp_server_api
+from kfp_server_api import V2beta1Filter, V2beta1Predicate
+
 from audiostyle.errors import InputError
 
 LONGEST = 255  # characters, of a column of the server's database
@@ -37,3 +42,12 @@ def require_storable(field: str, value: str) -> str:
             f"{field}: must hold no emoji and no other character beyond U+FFFF (got {value!r})"
         )
     return value
+
+
+def named(name: str) -> str:
+    """The server's filter for objects of a name. Raises InputError for a name that is none."""
+    predicate = V2beta1Predicate(
+        operation="EQUALS", key="display_name", string_value=require_name("name", name)
+    )
+    wanted = V2beta1Filter(predicates=[predicate])
+    return json.dumps(kfp_server_api.ApiClient().sanitize_for_serialization(wanted))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.cluster import canceled_runs, kubernetes_api
 from pipeline.cluster.api import DONE, Api
-from pipeline.cluster.client import Client, ServerUnavailableError
+from pipeline.cluster.client import Client
 from pipeline.cluster.logs import LOGS, Outputs, ended_shards, last_error, missing
 from pipeline.cluster.run_details import (
     Task,
@@ -17,6 +17,7 @@ from pipeline.cluster.run_details import (
     waiting_drivers,
     workflow,
 )
+from pipeline.cluster.server_errors import ServerUnavailableError
 from pipeline.cluster.workflow_nodes import failed_driver, failure_message, waiting_message
 
 # Without a sign of life for so long, a pod that waits is worth a look (seconds).

@@ -53,8 +53,8 @@ def follow(api: "Api", run_id: str, pipeline: str, root: str, poll: float) -> An
     Its exit code is 1 where the run failed, and 3 where it was canceled.
     """
     from pipeline.cluster import run_status
-    from pipeline.cluster.client import NotFoundError
     from pipeline.cluster.logs import Outputs
+    from pipeline.cluster.server_errors import NotFoundError
 
     page = api.page(run_id)
     run: Any = None

@@ -17,8 +17,8 @@ from standin import Fault, StandIn
 from audiostyle.errors import AudiostyleError, InputError
 from pipeline.cluster import schedules
 from pipeline.cluster.api import Api
-from pipeline.cluster.client import ServerUnavailableError
 from pipeline.cluster.run_spec import RunSpec
+from pipeline.cluster.server_errors import ServerUnavailableError
 
 Cli = Callable[..., Result]
 CREATE = (
