@@ -16,6 +16,7 @@ from kfp_server_api import ApiException
 from audiostyle.errors import AudiostyleError, InputError
 from pipeline.cluster.server_errors import (
     ConflictError,
+    NotFoundError,
     ServerUnavailableError,
     explained,
     no_answer,
@@ -89,10 +90,9 @@ class Client:
         self.connection = connection
         self.patience = patience or Patience()
         self._token = Token(connection.token_file, environment)
-        self.kfp = self.ask(self._connect, timeout=False)
-        health = self.ask(self.kfp.get_kfp_healthz, timeout=False)
+        health = self._health()
         namespace = connection.namespace or self.kfp.get_user_namespace() or ""
-        self.multi_user = bool(health.multi_user)
+        self.multi_user: bool = health.multi_user
         self.version = _version(health)
         # A server with one user refuses to be asked about a namespace, and runs all in its own.
         if not self.multi_user and connection.namespace not in ("", SINGLE_USER):
@@ -108,6 +108,23 @@ class Client:
                 f"namespace: is not set, and {connection.host} has many users; give --namespace,"
                 " the variable AUDIOSTYLE_KFP_NAMESPACE, or cluster.connection.namespace"
             )
+
+    def _health(self) -> Any:
+        """Connect; returns what the server says of itself.
+
+        Raises AudiostyleError if something else answers.
+        """
+        try:
+            self.kfp = self.ask(self._connect, timeout=False)
+            health = self.ask(self.kfp.get_kfp_healthz, timeout=False)
+        except NotFoundError:
+            health = None
+        if not isinstance(getattr(health, "multi_user", None), bool):
+            raise AudiostyleError(
+                f"{self.connection.host}: something answers there that is not Kubeflow Pipelines;"
+                " give the address of its API, with its path, as https://kubeflow.example/pipeline"
+            )
+        return health
 
     @property
     def ui(self) -> str:
@@ -200,14 +217,18 @@ class Client:
     def _connect(self) -> _KfpClient:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _KfpClient(
-                (self.patience.connect, self.patience.read),
-                host=self.connection.host,
-                namespace=self.connection.namespace or "kubeflow",
-                credentials=self._token if self._token.value else None,
-                ui_host=self.ui,
-                ssl_ca_cert=self.connection.ca_file or None,
-            )
+            logging.disable(logging.INFO)  # that it looked for a namespace
+            try:
+                return _KfpClient(
+                    (self.patience.connect, self.patience.read),
+                    host=self.connection.host,
+                    namespace=self.connection.namespace or "kubeflow",
+                    credentials=self._token if self._token.value else None,
+                    ui_host=self.ui,
+                    ssl_ca_cert=self.connection.ca_file or None,
+                )
+            finally:
+                logging.disable(logging.NOTSET)
 
 
 def _version(health: Any) -> str:

@@ -212,16 +212,28 @@ def test_a_server_that_is_not_there(audiostyle: Cli) -> None:
     assert f"{host}: no server answers there" in line
 
 
-def test_a_page_to_log_in_is_no_answer(audiostyle: Cli, standin: StandIn) -> None:
+@pytest.mark.parametrize(
+    "status, kind, text, words",
+    [
+        (200, "text/html", "<html>who are you</html>", "log in"),
+        (404, "text/html", "<html>Not Found</html>", "not Kubeflow Pipelines"),
+        (200, "application/json", "[]", "not Kubeflow Pipelines"),
+        (200, "application/json", "{}", "not Kubeflow Pipelines"),
+        (403, "text/plain", "RBAC: access denied", "RBAC: access denied"),
+    ],
+)
+def test_another_server_is_no_answer(
+    audiostyle: Cli, standin: StandIn, status: int, kind: str, text: str, words: str
+) -> None:
     from http.server import BaseHTTPRequestHandler, HTTPServer
     from threading import Thread
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
             self.end_headers()
-            self.wfile.write(b"<html>who are you</html>")
+            self.wfile.write(text.encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -231,7 +243,8 @@ def test_a_page_to_log_in_is_no_answer(audiostyle: Cli, standin: StandIn) -> Non
         done = audiostyle("runs", "list", f"--host=http://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
     assert done.exit_code == 1
-    assert "log in" in done.output
+    assert words in done.output
+    assert len(done.output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

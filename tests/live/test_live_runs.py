@@ -134,7 +134,7 @@ def test_failing_task(live: Live) -> None:
 def test_cancel(live: Live) -> None:
     """A canceled run is called canceled; a second cancel says so."""
     arguments = ("submit", "train", f"--data={live.data}", "--allow-tags", "--wait", "--poll=2")
-    with live.begun(*arguments) as process:
+    with live.begun(*arguments, "--no-cache") as process:
         said = live.await_line(process, r"preprocess +(running|pending)")
         run = Output(0, said).run
         assert live("runs", "cancel", run).code == 0
