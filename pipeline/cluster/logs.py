@@ -20,8 +20,11 @@ from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.store import open_store
 from pipeline.cluster.client import Client
 from pipeline.cluster.run_details import Task
+from pipeline.cluster.server_errors import shortened
 
 LOGS = re.compile(r"executor-logs(-(\d+))?")
+# A line of Go's glog: severity and day, time, process, file; then the message.
+_FATAL = re.compile(r"F\d{4} [^\]]*\] (.+)")
 _SHARD = re.compile(r"^shard (\d+) of \d+$", re.MULTILINE)  # as audiostyle/component_task.py says
 # In the name of a task's pod its template's stands between the Workflow's and the number. Kubeflow
 # puts into that how many labels the pod has, of which two are ours, and whether it is tried again.
@@ -116,15 +119,20 @@ def missing(client: Client, task: Task) -> str:
 
 
 def last_error(client: Client, outputs: Outputs, task: Task) -> str:
-    """The last line that begins with `error:`, which our stages end with; "" for none."""
-    error = ""
+    """The last line that begins with `error:`, which our stages end with; "" for none.
+
+    Without one, what ended kfp's launcher, as a bucket that it cannot write.
+    """
+    error = fatal = ""
     try:
         for line in lines(client, outputs, task):
             if line.startswith("error: "):
                 error = line.removeprefix("error: ")
+            elif matched := _FATAL.match(line):
+                fatal = f"kfp's launcher {shortened(matched[1], 400)}"
     except AudiostyleError:
         return ""
-    return error
+    return error or fatal
 
 
 def pod_names(task: Task) -> list[str]:

@@ -106,8 +106,12 @@ def _message(error: ApiException) -> str:
         text = str(body.get("error_details") or body.get("message") or body.get("error") or "")
     except (ValueError, AttributeError):
         text = "" if text.lstrip().startswith("<") else text
-    text = " ".join(text.split())
-    if len(text) > 300:
-        # What was to be done stands at the beginning, and why it failed at the end.
-        text = f"{text[:140]} … {text[-157:]}"
+    text = shortened(text)
     return f": {text}" if text else ""
+
+
+def shortened(text: str, most: int = 300) -> str:
+    """One line of a chain of errors: what was to be done, and at the end why it failed."""
+    text = " ".join(text.split())
+    half = most // 2 - 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"

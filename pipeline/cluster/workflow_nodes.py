@@ -12,6 +12,7 @@ import zlib
 from typing import Any
 
 from pipeline.cluster.kubernetes_api import WORKFLOWS, connected
+from pipeline.cluster.server_errors import shortened
 
 # Of Go's glog: severity and day, time, process, file; then the call, and why it failed.
 _FATAL = re.compile(r"^F\d{4} .*?\) failed: (.+)$", re.MULTILINE)
@@ -53,7 +54,7 @@ def _last_words(namespace: str, pod: str) -> str:
     except OSError:
         return ""
     fatal = _FATAL.findall(str(text or ""))
-    return str(fatal[-1]) if fatal else ""
+    return shortened(fatal[-1], 400) if fatal else ""
 
 
 def waiting_message(namespace: str, run_id: str) -> str:

@@ -158,6 +158,19 @@ def test_a_failure_is_explained_by_its_task_and_its_error(
         assert logs.output.endswith(text)
 
 
+def test_a_launcher_that_failed_is_cited(audiostyle: Cli, standin: StandIn) -> None:
+    standin.script = [{"": "FAILED", "train": "FAILED"}]
+    chain = "failed to execute component: " + "x" * 900 + ": NoSuchBucket"
+    standin.logs["train"] = f"I1126 03:44:15.3 14 launcher.go:1] publish success.\n\
+F1126 03:44:15.412194      14 main.go:59] {chain}\n"
+    done = audiostyle(*TRAIN, "--wait")
+    assert done.exit_code == 1
+    (line,) = [each for each in done.output.splitlines() if each.startswith("Failed ")]
+    assert "train: kfp's launcher failed to execute component: x" in line
+    assert line.endswith("NoSuchBucket")
+    assert len(line) < 500
+
+
 def test_a_driver_that_failed_is_named(audiostyle: Cli, standin: StandIn) -> None:
     standin.script = [{"": "FAILED", "preprocess": "DRIVER"}]
     done = audiostyle(*TRAIN, "--wait")

@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from live_server import (
     ROOT,
     Live,
@@ -144,6 +147,29 @@ def test_cancel(live: Live) -> None:
     done = live("runs", "cancel", run)
     assert done.code == 0
     assert "has ended" in done.text or "being canceled" in done.text
+
+
+@pytest.mark.parametrize("missing", ["room", "secret"])
+def test_pod_that_waits(live: Live, tmp_path: Path, missing: str) -> None:
+    """A pod that cannot start is explained after a minute, and its run can be canceled."""
+    settings = yaml.safe_load(live.config.read_text(encoding="utf-8"))
+    task = (
+        {"cpu": "999"}
+        if missing == "room"
+        else {"secrets": [{"name": "nosuch", "env": {"A": "a"}}]}
+    )
+    settings["cluster"]["tasks"] = {"preprocess": task}
+    config = tmp_path / "settings.yaml"
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    arguments = ("submit", "train", f"--data={live.data}", "--allow-tags", "--wait", "--poll=2")
+    with replace(live, config=config).begun(*arguments, "--no-cache") as process:
+        said = live.await_line(process, r"preprocess has waited 60 s for its pod to start")
+        if os.environ.get("KUBECONFIG"):
+            reason = "Insufficient cpu" if missing == "room" else 'secret "nosuch" not found'
+            assert reason in said
+        assert live("runs", "cancel", Output(0, said).run).code == 0
+        rest, _ = process.communicate(timeout=600)
+    assert process.returncode == 3, said + rest
 
 
 def test_deleted_pod(live: Live, kubectl: Callable[..., str]) -> None:
