@@ -12,12 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import soundfile
 from conftest import RATE, ROOT, noise, tone
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
 
 from audiostyle import audio
+from audiostyle.artifacts import file_digest
 from audiostyle.store import open_store
+from components.stylize.networks.stacks import build
 
 NO_TEXT = os.fsdecode(b"caf\xe9.wav")  # as ISO 8859-1 writes it
 QUICK = ("--method", "trained", "--iterations", "1")
@@ -182,6 +185,32 @@ def test_from_and_to_a_bucket(key: str, here: Path, classifier: Path, seaweedfs:
     assert audio.read(here / Path(key).name).frames == RATE
     (here / Path(key).name).unlink()
     assert names(here) == {"a.wav", "b.wav"}
+
+
+@pytest.mark.slow
+def test_weights_from_a_bucket(here: Path, classifier: Path, seaweedfs: SeaweedFS) -> None:
+    stack = build("alexnet")
+    safetensors.torch.save_file(stack.state_dict(), here / "w.safetensors")
+    digest = file_digest(here / "w.safetensors")
+    store = open_store(f"s3://{BUCKET}/weights")
+    store.put_file("w.safetensors", here / "w.safetensors")
+    store.put_file("a.wav", here / "a.wav")
+    (here / "w.safetensors").unlink()
+    line = ["a.wav", "b.wav", "-o", "c.wav", "--model", classifier]
+    line += ["--method", "pretrained", "--network", "alexnet", "--iterations", 1]
+    for name, sha256, words in (
+        ("none.safetensors", digest, "there is no such object"),
+        ("a.wav", digest, "is not safetensors"),
+        ("w.safetensors", "0" * 64, f"expected SHA-256 {'0' * 64}, got {digest}"),
+    ):
+        more = ("--weights", f"{store.uri}/{name}", "--weights-sha256", sha256)
+        refused = stylize(here, *line, *more)
+        assert refused.returncode == 2 and words in refused.stderr, refused.stderr
+        assert names(here) == {"a.wav", "b.wav"}
+    uri = f"{store.uri}/w.safetensors"
+    done = stylize(here, *line, "--weights", uri, "--weights-sha256", digest)
+    assert done.returncode == 0, done.stderr
+    assert names(here) == {"a.wav", "b.wav", "c.wav"}
 
 
 def test_objects_are_looked_at_first(here: Path, seaweedfs: SeaweedFS) -> None:

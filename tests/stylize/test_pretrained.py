@@ -185,13 +185,13 @@ def test_a_set_says_what_it_was_computed_with(
 def test_the_same_file_elsewhere_is_the_same_and_another_is_not(
     weights: Path, tmp_path: Path
 ) -> None:
-    def decisive(path: Path) -> str:
+    def decisive(path: Path | str) -> str:
         config = StylizeConfig(method="pretrained", network="alexnet", weights=str(path))
         return artifacts.digest_of(StylizeConfig.decisive(pinned(config).plain()))
 
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(weights.read_bytes())
-    assert decisive(copy) == decisive(weights)
+    assert decisive(copy) == decisive(weights) == decisive(weights.as_uri())
     copy.write_bytes(weights.read_bytes()[:-4] + struct.pack("<f", 0.5))
     assert decisive(copy) != decisive(weights)
 
@@ -272,6 +272,8 @@ def test_files_that_are_no_weights_are_refused(
     for given, words in (
         (options(tmp_path / "none.st"), "none.st: does not exist"),
         (options(tmp_path), "is not a file"),
+        (options((tmp_path / "none.st").as_uri()), "none.st: does not exist"),
+        (options("https://host/a.safetensors"), "a path, file:// or s3://bucket/key is needed"),
         (options(pickled), f"audiostyle networks convert {pickled}"),
         (options(disguised), "is a file of PyTorch, which is not loaded"),
         (options(huge), f"has a header of {1 << 40} bytes"),

@@ -16,7 +16,7 @@ from audiostyle.pickles import is_pickle
 from audiostyle.recordings import fetch, is_object
 from audiostyle.store import open_store
 from audiostyle.tensors import require_header
-from audiostyle.uris import split_object
+from audiostyle.uris import file_path, scheme_of, shown_address, split_object
 from components.stylize.networks.catalog import CATALOG
 
 if TYPE_CHECKING:  # they import torch, for which settings do not wait
@@ -56,10 +56,10 @@ def pinned(config: "StylizeConfig") -> "StylizeConfig":
         return config
     if config.network is None:
         raise InputError(f"network: weights {config.weights} are of one of {', '.join(CATALOG)}")
-    weights, wanted = str(config.weights), config.weights_sha256
+    weights, wanted = _place(str(config.weights)), config.weights_sha256
     if is_object(weights):
         _look_at_object(weights, wanted)
-        return config
+        return config.model_copy(update={"weights": weights})
     path = Path(weights)
     digest = _checked(str(config.network), path, *_state(path))
     _require_digest(weights, digest, wanted)
@@ -84,7 +84,7 @@ def load(stack: "Stack", config: "StylizeConfig") -> Origin:
     if config.weights == RANDOM:
         randomize(stack, config.seed)
         return Origin(RANDOM, license="none: drawn here")
-    weights = str(config.weights)
+    weights = _place(str(config.weights))
     with _local(weights) as path:
         _state(path)
         with _opened(path) as file:
@@ -113,6 +113,19 @@ def _origin(network: str, name: str, digest: str, metadata: dict[str, str]) -> O
         metadata.get(SOURCE_SHA256, ""),
         metadata.get(LICENSE) or known,
     )
+
+
+def _place(text: str) -> str:
+    """A path, or s3://bucket/key. Raises InputError for any other address."""
+    scheme = scheme_of(text)
+    if scheme == "file":
+        return str(file_path(text))
+    if scheme == "s3":
+        return f"s3://{text[5:]}"
+    if "://" in text:
+        where = shown_address(text)
+        raise InputError(f"weights: {where:.200}: a path, file:// or s3://bucket/key is needed")
+    return text
 
 
 def _state(path: Path) -> tuple[int, int, int]:
