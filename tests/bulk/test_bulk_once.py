@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import soundfile
+import torch
 from bulk_jobs import (
     arguments,
     bulk,
@@ -28,8 +30,37 @@ from conftest import RATE, tone
 
 from audiostyle import audio
 from audiostyle.artifacts import file_digest
+from components.stylize.networks.stacks import build
 
 pytestmark = pytest.mark.slow
+
+
+def test_weights_count_by_what_is_in_them(clips: Path, classifier: Path, tmp_path: Path) -> None:
+    """A file of weights that moved changes nothing; another file is another setting."""
+    stack = build("alexnet")
+    weights = tmp_path / "w.safetensors"
+    safetensors.torch.save_file(stack.state_dict(), weights)
+    path = write_csv(tmp_path / "m.csv", rows_of(clips, 2))
+    given = arguments(path, tmp_path / "out", classifier, clips)
+    given += ["--method", "pretrained", "--network", "alexnet", "--iterations", "1", "--weights"]
+    assert counts(bulk(*given, weights)) == (0, 2, 0)
+    digest = file_digest(weights)
+    for row in results(tmp_path / "out").values():
+        assert row["settings"]["stylize"]["weights_sha256"] == digest
+    moved = weights.rename(tmp_path / "moved.safetensors")
+    assert counts(bulk(*given, moved)) == (2, 0, 0)
+    with torch.no_grad():
+        for value in stack.parameters():
+            value.mul_(1.5)
+    safetensors.torch.save_file(stack.state_dict(), moved)
+    assert counts(bulk(*given, moved)) == (0, 2, 0)
+    moved.unlink()
+    refused = bulk(*given, moved)
+    assert refused.exit_code == 2 and "moved.safetensors: does not exist" in refused.stderr
+    # A row says which layers, but not which file: that is looked at before the first.
+    rows = [{**row, "weights": str(moved)} for row in rows_of(clips, 1)]
+    refused = bulk(*arguments(write_csv(path, rows), tmp_path / "x", classifier, clips))
+    assert refused.exit_code == 2 and "weights" in refused.stderr
 
 
 def test_only_what_is_missing_or_changed(clips: Path, classifier: Path, tmp_path: Path) -> None:
