@@ -122,6 +122,12 @@ def put(api: Api, experiment: str, name: str, when: str, spec: RunSpec) -> tuple
     if on and schedule not in enabled:
         _swap(api, schedule, enabled)
     _delete(api, others)
+    own, schedule = schedule, _only(api, name, schedule)
+    if schedule is not own and not _is(schedule, experiment, when, spec):
+        raise AudiostyleError(
+            f"schedule {name}: another command made it at the same time, otherwise; see `audiostyle"
+            f" schedule show {name}`, and give the command again to change it"
+        )
     if not before:
         return schedule, "created"
     return schedule, "unchanged" if before == [schedule] else "updated"
@@ -148,6 +154,19 @@ def _swap(api: Api, new: Any, old: list[Any]) -> None:
                 " schedule list`, and give the command again"
             ) from error
         raise
+
+
+def _only(api: Api, name: str, schedule: Any) -> Any:
+    """The one schedule of a name that stays enabled; the one given where no other is.
+
+    Two commands at a time see none and make one each. Both keep the same of them.
+    """
+    enabled = [each for each in api.schedules(name) if each.status == ENABLED]
+    if len(enabled) < 2:
+        return schedule
+    first = min(enabled, key=lambda each: str(each.recurring_run_id))
+    _delete(api, [each for each in enabled if each is not first])
+    return schedule if first.recurring_run_id == schedule.recurring_run_id else first
 
 
 def _delete(api: Api, schedules: list[Any]) -> None:

@@ -134,6 +134,37 @@ def test_a_change_that_fails_is_undone(nightly: Named, standin: StandIn, operati
     assert standin.enabled[-1] == len(standin.schedules) == 1
 
 
+@pytest.mark.parametrize("crons", [("0 0 3 * * *",), ("0 0 3 * * *", "0 0 4 * * *")])
+def test_two_that_are_created_at_a_time_become_one(
+    connect: Callable[[], Api],
+    work: Callable[[Api], RunSpec],
+    standin: StandIn,
+    crons: tuple[str, ...],
+) -> None:
+    """With other settings, whose schedule is not kept is told."""
+    cluster = connect()
+    named = Named(cluster, work(cluster))
+    outcomes = []
+
+    def other(server: StandIn, operation: str) -> None:
+        if operation == MAKE:
+            server.on_request = None
+            outcomes.append(named.put(crons[-1]))
+
+    standin.on_request = other
+    try:
+        outcomes.append(named.put(crons[0]))
+    except AudiostyleError as error:
+        assert "another command made it at the same time" in str(error)
+        assert len(crons) == 2
+    assert outcomes[0] == "created"
+    (kept,) = standin.schedules.values()
+    assert kept["status"] == "ENABLED"
+    assert kept["trigger"]["cron_schedule"]["cron"] in crons
+    if len(outcomes) == 2 and len(crons) == 2:
+        assert kept["trigger"]["cron_schedule"]["cron"] == crons[0]
+
+
 def test_a_server_that_goes_away_in_between(nightly: Named, standin: StandIn) -> None:
     """Between pausing and enabling: it is said, and the same command completes it."""
 
