@@ -104,10 +104,13 @@ class RunLog(TextIOBase):
 def recorded(workspace: Path, display: Display) -> Iterator[RunLog]:
     """A log of its own for a run: WORKSPACE/logs/TIME-ID.log. An error that ends the run names it.
 
-    Inside, whatever is printed and logged goes there.
+    Inside, whatever is printed and logged goes there. Raises InputError where no log can be made.
     """
     folder = workspace / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"workspace: {folder}: no folder for logs: {error.strerror}") from None
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}.log"
     with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
         log = RunLog(path, file, display)

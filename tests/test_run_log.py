@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from kfp import dsl
 
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import AudiostyleError, InputError
 from pipeline import local
 from pipeline.run_display import Display
 from pipeline.run_log import recorded
@@ -70,6 +70,15 @@ def test_secrets_stay_out_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     for secret in ("open-sesame", "word-of-the-server", "geheim", "abcdefgh", "\x1b"):
         assert secret not in text
+
+
+def test_a_log_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with (
+        pytest.raises(InputError, match=r"workspace: .*logs: no folder for logs: File exists"),
+        recorded(tmp_path, Display()),
+    ):
+        pytest.fail("it began")
 
 
 PROGRAM = """
