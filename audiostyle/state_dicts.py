@@ -160,9 +160,6 @@ def _tensors(
             view = views[name]
             if flat is None:
                 tensors[name] = torch.empty(view.shape, dtype=dtype)
-                continue
-            tensor = flat.as_strided(view.shape, view.strides, view.offset)
-            # Most have a storage of their own, which is theirs as it is.
-            own = len(names) == 1 and tensor.is_contiguous() and tensor.numel() == flat.numel()
-            tensors[name] = tensor if own else tensor.clone(memory_format=torch.contiguous_format)
-    return {name: tensors[name] for name in views}
+            else:
+                tensors[name] = flat.as_strided(view.shape, view.strides, view.offset).clone()
+    return {name: tensors[name].contiguous() for name in views}

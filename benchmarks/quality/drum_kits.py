@@ -16,6 +16,7 @@ from benchmarks.pairs import FONT, SECONDS
 
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 AVL = Path("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2")
+ZEPPELIN = Path("/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class Kit:
 
 
 KITS = {
-    "development": tuple(Kit(FONT, program) for program in (0, 16, 24, 25, 40)),
+    "development": (
+        *(Kit(FONT, program) for program in (0, 16, 24, 25, 40)),
+        Kit(ZEPPELIN, 0, 0),
+    ),
     "heldout": (*(Kit(FLUID, program) for program in (8, 16, 24, 25, 32)), Kit(AVL, 0, 0)),
 }
 

@@ -14,10 +14,13 @@ import numpy as np
 from audiostyle.artifacts import digest_of
 from benchmarks import pairs
 from benchmarks.pairs import TruePair, true_pair
-from benchmarks.quality import playing
+from benchmarks.quality import ensembles, playing
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("voice", "chords", "duet", "drums", "real", "starnet", "starmix", "speech", "fx")
+KINDS = (
+    *("voice", "chords", "duet", "drums", "ensemble", "real", "starnet", "starmix", "speech"),
+    "fx",
+)
 SIDES = ("development", "heldout")
 _CACHE = Path(os.environ.get("AUDIOSTYLE_BENCHMARKS") or Path.home() / ".cache" / "audiostyle")
 _DATA = ROOT.parent / "shared" / "data"
@@ -33,7 +36,7 @@ _EFFECTS = {
     "development": ("002", "003", "005", "008", "010"),  # rain, sea, clock, chainsaw, fire
     "heldout": ("001", "004", "006", "007", "009"),  # dog, baby, sneeze, helicopter, rooster
 }
-_TAKES = {"development": 0, "heldout": 20}
+_TAKES = {"development": 0, "heldout": 30}
 # Pairs of a kind that are played.
 _MOST = 16
 _SOURCES = ("voice", "chords", "drums", "speech")
@@ -91,8 +94,9 @@ def _effects(side: str, count: int) -> tuple[list[TruePair], str]:
 
 
 def _cached(kind: str, side: str, count: int) -> list[TruePair]:
-    make = playing.PLAYED.get(kind, pairs.played)
-    made_by = [Path(module.__file__ or "").read_text("utf-8") for module in (playing, pairs)]
+    make = {**playing.PLAYED, "ensemble": ensembles.ensembles}.get(kind, pairs.played)
+    modules = (playing, pairs, ensembles) if kind == "ensemble" else (playing, pairs)
+    made_by = [Path(module.__file__ or "").read_text("utf-8") for module in modules]
     folder = _CACHE / "pairs" / digest_of([kind, side, made_by])[:16]
     path = folder / "pairs.npz"
     if not path.is_file():

@@ -63,24 +63,24 @@ def chords(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
 
     sounds_of: a font of examples/catalogue.py; else TimGM6mb.
     """
-    take, preset = _rendering().Take, _rendering().Preset
-    random = np.random.default_rng(_seed(side, 1))
+    take, preset = rendering().Take, rendering().Preset
+    random = np.random.default_rng(seed(side, 1))
     pairs = _couples(CHORDAL[side], random, count)
     takes = []
     for number, (one, two) in enumerate(pairs):
         ranges = [SETS[side][0][program] for program in (one, two)]
         low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
-        first, second = (_within(_accompanied(side, number, part), low, high) for part in range(2))
+        first, second = (within(accompanied(side, number, part), low, high) for part in range(2))
         takes += [take(first, preset(0, one), 0.0, 0), take(second, preset(0, two), 0.0, 0)]
         takes.append(take(first, preset(0, two), 0.0, 0))
-    sounds = [_prepared(clip) for clip in _rendering().render(sounds_of or font(), takes, False)]
-    return _triples("chords", side, [f"{a}-{b}" for a, b in pairs], sounds)
+    sounds = [ready(clip) for clip in rendering().render(sounds_of or font(), takes, False)]
+    return triples("chords", side, [f"{a}-{b}" for a, b in pairs], sounds)
 
 
 def duet(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
     """Two instruments at once, in other registers, become two others."""
-    take, preset = _rendering().Take, _rendering().Preset
-    random = np.random.default_rng(_seed(side, 2))
+    take, preset = rendering().Take, rendering().Preset
+    random = np.random.default_rng(seed(side, 2))
     instruments = SETS[side][0]
     high_ones = [program for program, (low, top) in instruments.items() if top >= 79]
     low_ones = [program for program, (low, top) in instruments.items() if low <= 48]
@@ -92,36 +92,36 @@ def duet(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
         if len({a, b, c, d}) < 4:
             continue
         number = len(names)
-        above = [_melody(side, number, part, (a, c), instruments) for part in range(2)]
-        below = [_melody(side, number, part + 2, (b, d), instruments) for part in range(2)]
+        above = [melody(side, number, part, (a, c), instruments) for part in range(2)]
+        below = [melody(side, number, part + 2, (b, d), instruments) for part in range(2)]
         for part, (high, low) in ((0, (a, b)), (1, (c, d)), (0, (c, d))):
             takes.append(take(above[part], preset(0, high), 0.0, 0))
             takes.append(take(below[part], preset(0, low), 0.0, 0))
         names.append(f"{a}+{b}-{c}+{d}")
-    voices = _rendering().render(sounds_of or font(), takes, False)
+    voices = rendering().render(sounds_of or font(), takes, False)
     both = [one + two for one, two in zip(voices[::2], voices[1::2], strict=True)]
-    return _triples("duet", side, names, [_prepared(clip) for clip in both])
+    return triples("duet", side, names, [ready(clip) for clip in both])
 
 
 def drums(side: str, count: int) -> list[TruePair]:
     """Beats of one kit become another's."""
-    random = np.random.default_rng(_seed(side, 3))
+    random = np.random.default_rng(seed(side, 3))
     kits = [kit for kit in drum_kits.KITS[side] if kit.font.exists()]
     sounds: list[Samples] = []
     names: list[str] = []
     for one, two in _couples(range(len(kits)), random, count):
-        beats = np.random.default_rng((*_seed(side, 3), len(names)))
+        beats = np.random.default_rng((*seed(side, 3), len(names)))
         first, second = drum_kits.compose_beat(beats), drum_kits.compose_beat(beats)
         for kit, beat in ((kits[one], first), (kits[two], second), (kits[two], first)):
-            sounds.append(_prepared(drum_kits.play(kit, beat)))
+            sounds.append(ready(drum_kits.play(kit, beat)))
         names.append(f"{drum_kits.kit_name(kits[one])}-{drum_kits.kit_name(kits[two])}")
-    return _triples("drums", side, names, sounds)
+    return triples("drums", side, names, sounds)
 
 
 def real(side: str, count: int) -> list[TruePair]:
     """Phrases put together from recorded notes."""
     instruments = {name: keys for name, keys in RECORDED[side].items() if _notes_of(name).is_dir()}
-    random = np.random.default_rng(_seed(side, 4))
+    random = np.random.default_rng(seed(side, 4))
     sampler = example_module("sampler")
     pairs = [
         (a, b)
@@ -131,17 +131,17 @@ def real(side: str, count: int) -> list[TruePair]:
     ][:count]
     sounds = []
     for number, (a, b) in enumerate(pairs):
-        first, second = (_melody(side, 50 + number, k, (a, b), instruments) for k in range(2))
+        first, second = (melody(side, 50 + number, k, (a, b), instruments) for k in range(2))
         for name, notes in ((a, first), (b, second), (b, first)):
             clip = sampler.play(_notes_of(name), notes, 0.0, SECONDS, RATE)
-            sounds.append(_prepared(clip))
-    return _triples("real", side, [f"{a}-{b}" for a, b in pairs], sounds)
+            sounds.append(ready(clip))
+    return triples("real", side, [f"{a}-{b}" for a, b in pairs], sounds)
 
 
 def melodies(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
     """As `benchmarks.pairs` plays them, of any length of list and any font."""
-    take, preset = _rendering().Take, _rendering().Preset
-    random = np.random.default_rng(_seed(side, 6))
+    take, preset = rendering().Take, rendering().Preset
+    random = np.random.default_rng(seed(side, 6))
     instruments = SETS[side][0]
     takes: list[Any] = []
     names: list[str] = []
@@ -152,28 +152,28 @@ def melodies(side: str, count: int, sounds_of: Any = None) -> list[TruePair]:
         ):
             continue
         number = 100 + len(names)
-        first, second = (_melody(side, number, part, (a, b), instruments) for part in range(2))
+        first, second = (melody(side, number, part, (a, b), instruments) for part in range(2))
         for program, notes in ((a, first), (b, second), (b, first)):
             takes.append(take(notes, preset(0, program), 0.0, 0))
         names.append(f"{a}-{b}")
         if len(names) == count:
             break
-    sounds = [_prepared(clip) for clip in _rendering().render(sounds_of or font(), takes, False)]
-    return _triples("voice", side, names, sounds)
+    sounds = [ready(clip) for clip in rendering().render(sounds_of or font(), takes, False)]
+    return triples("voice", side, names, sounds)
 
 
 def random_phrase(number: int, part: int) -> tuple[Any, ...]:
     """Notes for an instrument of any range: two melodies, then a melody over chords."""
     if number % 3 == 2:
-        return _within(_accompanied("development", 300 + number, part), 40, 84)
-    return _melody("development", 500 + number, part, ("any",), {"any": (48, 84)})
+        return within(accompanied("development", 300 + number, part), 40, 84)
+    return melody("development", 500 + number, part, ("any",), {"any": (48, 84)})
 
 
 def missing(kind: str, side: str) -> str:
     """What keeps a kind from being played here; empty where nothing does."""
-    if kind in ("chords", "duet", "drums", "voice") and not shutil.which("fluidsynth"):
+    if kind in ("chords", "duet", "drums", "voice", "ensemble") and not shutil.which("fluidsynth"):
         return "fluidsynth is not installed"
-    if kind in ("chords", "duet", "voice") and not FONT.exists():
+    if kind in ("chords", "duet", "voice", "ensemble") and not FONT.exists():
         return f"{FONT} is missing (Debian: timgm6mb-soundfont)"
     if kind == "drums" and sum(kit.font.exists() for kit in drum_kits.KITS[side]) < 2:
         return f"{drum_kits.KITS[side][0].font} is missing"
@@ -182,21 +182,25 @@ def missing(kind: str, side: str) -> str:
     return ""
 
 
-def _rendering() -> Any:
+def rendering() -> Any:
+    """What plays soundfonts, examples/rendering.py."""
     return example_module("rendering")
 
 
-def _seed(side: str, kind: int) -> tuple[int, int]:
+def seed(side: str, kind: int) -> tuple[int, int]:
+    """Of a side's pairs of a kind."""
     return (SETS[side][1], kind)
 
 
-def _prepared(clip: Samples) -> Samples:
+def ready(clip: Samples) -> Samples:
+    """As `TruePair` holds sounds."""
     return prepared(Recording(np.asarray(clip, np.float32)[None], RATE))
 
 
-def _triples(
+def triples(
     kind: str, side: str, names: Sequence[str], sounds: Sequence[Samples]
 ) -> list[TruePair]:
+    """Pairs of sounds, each content, style and target in turn."""
     return [
         true_pair(f"{side}-{number:02d}-{name}", sounds[3 * number : 3 * number + 3], kind)
         for number, name in enumerate(names)
@@ -212,17 +216,17 @@ def _couples(things: Sequence[Any], random: np.random.Generator, count: int) -> 
     return couples[:count]
 
 
-def _accompanied(side: str, number: int, part: int) -> tuple[Any, ...]:
+def accompanied(side: str, number: int, part: int) -> tuple[Any, ...]:
     """A phrase that has an accompaniment: every second one has."""
     compose = example_module("phrases").compose
     for attempt in range(100):
-        phrase = compose("chords", (*_seed(side, 1), number, part, attempt))
+        phrase = compose("chords", (*seed(side, 1), number, part, attempt))
         if phrase.accompaniment:
             return (*phrase.melody, *phrase.accompaniment)
     raise AssertionError("no phrase with an accompaniment")
 
 
-def _within(notes: tuple[Any, ...], low: int, high: int) -> tuple[Any, ...]:
+def within(notes: tuple[Any, ...], low: int, high: int) -> tuple[Any, ...]:
     """Notes moved to the middle of a range; what still lies outside goes by octaves."""
     pitches = [note.pitch for note in notes]
     shift = (low + high) // 2 - (min(pitches) + max(pitches)) // 2
@@ -237,13 +241,14 @@ def _within(notes: tuple[Any, ...], low: int, high: int) -> tuple[Any, ...]:
     return tuple(moved)
 
 
-def _melody(
+def melody(
     side: str, number: int, part: int, names: Sequence[Any], ranges: dict[Any, tuple[int, int]]
 ) -> tuple[Any, ...]:
+    """A melody in the range that instruments have in common."""
     low = max(ranges[name][0] for name in names)
     high = min(ranges[name][1] for name in names)
-    phrase = example_module("phrases").compose("quality", (*_seed(side, 5), number, part))
-    return _within(phrase.melody, low, high)
+    phrase = example_module("phrases").compose("quality", (*seed(side, 5), number, part))
+    return within(phrase.melody, low, high)
 
 
 def _notes_of(name: str) -> Path:

@@ -60,7 +60,9 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(batch)
         tensors = {_name(key): value.magnitude.contiguous() for key, value in done.items()}
-        outcomes = {_name(key): [value.losses, value.error] for key, value in done.items()}
+        outcomes = {
+            _name(key): [value.losses, value.error, value.heard] for key, value in done.items()
+        }
         with replacing(path, durable=True) as temporary:
             safetensors.torch.save_file(tensors, temporary, {"outcomes": json.dumps(outcomes)})
 
@@ -72,7 +74,7 @@ class Checkpoint:
         curves: dict[str, list[list[float]]] = {}
         errors = []
         for key in keys:
-            losses, error = self._metadata(self._batch[key])[_name(key)]
+            losses, error, _ = self._metadata(self._batch[key])[_name(key)]
             errors.append(error)
             for term, values in losses.items():
                 if not values:
@@ -84,6 +86,10 @@ class Checkpoint:
             padded = [[*values, *[values[-1]] * (steps - len(values))] for values in several]
             means[term] = [sum(column) / len(padded) for column in zip(*padded, strict=True)]
         return means, next(filter(None, errors), "")
+
+    def heard(self, keys: Sequence[Key]) -> list[dict[str, float]]:
+        """What was heard in each window of a recording."""
+        return [self._metadata(self._batch[key])[_name(key)][2] for key in keys]
 
     def clear(self) -> None:
         """Remove it all."""

@@ -20,6 +20,7 @@ from components.stylize.channels import stylized_blocks
 from components.stylize.checkpoint import Checkpoint
 from components.stylize.config import StylizeConfig
 from components.stylize.fetch import fetched
+from components.stylize.heard import lines_of, mean_of
 from components.stylize.networks.weights import pinned
 from components.stylize.pairs import Pair
 from components.stylize.session import Session
@@ -152,6 +153,7 @@ def _write(
         settings=settings,
         losses=losses,
         error=error,
+        heard=lines_of(mean_of(checkpoint.heard(item.keys))),
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,14 @@ from torch import Tensor
 from audiostyle.network import Classifier
 from components.stylize.bursts import restrained
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.parts.method import LEVEL, Contents, Defaults, Method, Style
+from components.stylize.methods.parts.method import (
+    LEVEL,
+    Contents,
+    Defaults,
+    Heard,
+    Method,
+    Style,
+)
 from components.stylize.methods.parts.transposition import moved, register, semitones_to
 from components.stylize.optimise import Descended, Plan, descend
 from components.stylize.registry import make
@@ -42,11 +49,13 @@ class Transferred:
 
     losses: term -> value at the start and after each step; empty where nothing is optimised.
     error: what stopped it early, in which case magnitude is its last good state; else "".
+    heard: see `components.stylize.heard`.
     """
 
     magnitude: Tensor
     losses: dict[str, list[float]]
     error: str = ""
+    heard: Heard = field(default_factory=dict)
 
 
 def resolved(method: Method, config: StylizeConfig) -> Defaults:
@@ -121,11 +130,11 @@ def _transfer(
     first_frames: Sequence[int],
 ) -> list[Transferred]:
     chosen = resolved(method, config)
-    heard = contents.magnitude.to(method.device)
+    sound = contents.magnitude.to(method.device)
     power = contents.power.to(method.device)
     # [batch]; a recording is not silent, so there is a level.
     level = power.mean(1).sqrt() / LEVEL
-    scaled = Contents(heard / level[:, None, None], power / level[:, None].square())
+    scaled = Contents(sound / level[:, None, None], power / level[:, None].square())
     if config.transpose != 0:
         scaled = _transposed(method, scaled, styles, config)
     with torch.no_grad():
@@ -155,14 +164,15 @@ def _transfer(
             (scaled.magnitude + floor).log(), (result + floor).log(), config.strength
         )
         result = (result.exp() - floor).clamp_min(0)
-    result = restrained(heard, result * _gain(heard, result)[:, None, None])
+    result = restrained(sound, result * _gain(sound, result)[:, None, None])
     errors = [
         ""
         if step is None
         else f"{name}: the loss is not finite at step {step}; lower learning_rate"
         for name, step in zip(names, done.broken, strict=True)
     ]
-    rows = zip(result.cpu(), done.losses, errors, strict=True)
+    heard = problem.heard or [{} for _ in names]
+    rows = zip(result.cpu(), done.losses, errors, heard, strict=True)
     return [Transferred(*row) for row in rows]
 
 

@@ -21,6 +21,7 @@ class Item:
     """A pair of a job. content, style, target: path or s3:// URI; size: of the content in bytes.
 
     more_styles: further recordings of its style; shares: of all of them, see `styles.Style`.
+    joined: recordings that style is a medley of.
     stylize, reconstruct: settings of its own. tags: of its objects in a bucket, by role. line: of
     the manifest, where there is one.
     """
@@ -35,6 +36,7 @@ class Item:
     tags: dict[str, str] = field(default_factory=dict)
     more_styles: list[str] = field(default_factory=list)
     shares: list[float] = field(default_factory=lambda: [1.0])
+    joined: list[str] = field(default_factory=list)
     line: int = field(default=0, compare=False)
 
     def places(self) -> dict[str, str]:
@@ -42,6 +44,15 @@ class Item:
         places = {"content": self.content, "style": self.style, "target": self.target}
         places |= {f"style_{number}": place for number, place in enumerate(self.more_styles, 2)}
         return {role: place for role, place in places.items() if place is not None}
+
+    def described(self) -> dict[str, dict[str, Any]]:
+        """The recordings by role, as a row of results names them."""
+        inputs: dict[str, dict[str, Any]] = {
+            role: {"place": place} for role, place in self.places().items()
+        }
+        if self.joined:
+            inputs["style"] = {"places": self.joined, "shares": self.shares}
+        return inputs
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,8 @@ def _joined(items: Items, folder: Path, problems: list[str]) -> Iterator[Item]:
                 problems.append(f"{f'line {item.line}: ' if item.line else ''}{item.id}: {error}")
                 continue
             tags = {role: tag for role, tag in item.tags.items() if not role.startswith("style")}
-            item = replace(item, style=place, more_styles=[], shares=[1.0], tags=tags)
+            joined = [str(part) for part in style.places]
+            item = replace(item, style=place, more_styles=[], joined=joined, tags=tags)
         yield item
 
 

@@ -79,4 +79,5 @@ def _shown(
             file.write(chunk)
     measures = {name: value for name, value in row.get("measures", {}).items() if value is not None}
     settings = row.get("settings", {}).get("stylize", {})
-    return Shown(item.id, paths, measures, row.get("losses", {}), settings)
+    losses, heard = row.get("losses", {}), row.get("heard", "")
+    return Shown(item.id, paths, measures, losses, settings, heard=heard)

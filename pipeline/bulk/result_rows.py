@@ -42,6 +42,7 @@ class _Row(TypedDict):
     measures: NotRequired[dict[str, _Number | None]]
     losses: NotRequired[dict[str, list[_Number]]]
     settings: NotRequired[dict[str, dict[str, Any]]]
+    heard: NotRequired[str]
 
 
 _ROWS = TypeAdapter(_Row)

@@ -111,7 +111,8 @@ class Results:
             attempts,
             seconds=seconds,
             key=item_key(item, self._base, self._model, inputs),
-            **{name: answer[name] for name in ("output", "bytes", "sha256", "measures", "losses")},
+            **{name: answer[name] for name in ("output", "bytes", "sha256", "measures")},
+            **{name: answer[name] for name in ("losses", "heard")},
         )
         for role, file in answer["inputs"].items():
             row["inputs"][role] |= file
@@ -130,11 +131,12 @@ class Results:
             "seconds": 0.0,
             "attempts": attempts,
             "finished": now(),
-            "inputs": {role: {"place": place} for role, place in item.places().items()},
+            "inputs": item.described(),
             "model": self._model.plain(),
             "settings": {"stylize": stylize.plain(), "reconstruct": reconstruct.plain()},
             "measures": {},
             "losses": {},
+            "heard": "",
             "version": version("audiostyle"),
             "key": "",
             "error": "",

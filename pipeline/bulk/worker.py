@@ -164,6 +164,7 @@ def _rows(folder: Path, tags: dict[str, dict[str, str]]) -> list[dict[str, Any]]
                     for name, values in item["losses"].items()
                 },
                 "measures": figures,
+                "heard": item["heard"],
             }
         )
     return rows

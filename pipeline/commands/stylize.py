@@ -1,5 +1,6 @@
 """`audiostyle stylize`: one pair of recordings, or all of a manifest."""
 
+import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,9 @@ from components.stylize.config import StylizeConfig
 from pipeline.commands.answers import Answer, answering
 from pipeline.commands.bulk import BulkRequest, bulk
 from pipeline.commands.bulk import options as bulk_options
-from pipeline.commands.options import QUIET, TRACKING, WORKSPACE, registry_uri
+from pipeline.commands.options import DETAIL, TRACKING, WORKSPACE, registry_uri
 from pipeline.default_classifier import champion_or_bundled
+from pipeline.run_display import Detail
 
 if TYPE_CHECKING:  # it imports what the smallest installation lacks
     from components.reconstruct.config import ReconstructConfig
@@ -61,7 +63,7 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @answering("stylize")
-@QUIET
+@DETAIL
 @WORKSPACE
 @TRACKING
 def stylize(
@@ -74,6 +76,7 @@ def stylize(
     config: Path | None,
     workspace: Path,
     tracking_uri: str | None,
+    detail: Detail,
     **options: Any,
 ) -> Answer:
     """Give CONTENT the style of STYLE, or do so for every row of a manifest.
@@ -110,6 +113,8 @@ def stylize(
     pair = Request.parse(content, styles, output, shares)
     pair.check()
     stylize_config, reconstruct_config = _settings(config, options)
+    if detail == "normal":
+        logging.getLogger().setLevel(logging.WARNING)
     models: list[str] = []
 
     def find_and_note(folder: Path) -> tuple[Path, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bulk_jobs import bulk, clips, write_csv
+from bulk_jobs import bulk, clips, results, write_csv
 from conftest import RATE, noise, tone
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
 
@@ -129,6 +129,11 @@ def test_one_pair_and_bulk_jobs_take_the_same(here: Path, clips: Path, classifie
     for done in ("2 done now", "0 done now"):
         result = bulk(*job)
         assert result.exit_code == 0 and done in result.stdout, result.output
+    found = results(here / "out")
+    assert [Path(x).name for x in found["x"]["inputs"]["style"]["places"]] == [
+        "low.wav",
+        "high=0.7.wav",
+    ]
     sounds = [audio.read(here / name).samples for name in ("one.wav", "out/x.wav", "single.wav")]
     assert np.array_equal(sounds[0], sounds[1]) and not np.array_equal(sounds[0], sounds[2])
     wav(here / "data/reed/1.wav", tone(999, seconds=0.5))

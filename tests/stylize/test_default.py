@@ -17,9 +17,10 @@ from benchmarks import measures
 from benchmarks.quality import kinds
 from benchmarks.quality.__main__ import sound_of, spectra_of
 from components.stylize.config import StylizeConfig
+from components.stylize.heard import lines_of
 from components.stylize.methods.parts.pitch import track
 from components.stylize.methods.parts.speech import speechness
-from components.stylize.methods.parts.texture import textureness
+from components.stylize.methods.parts.texture import textureness, tone_and_rise
 from components.stylize.transfer import transfer_pair
 
 CONFIG = SpectrogramConfig()
@@ -174,9 +175,37 @@ def test_speech_is_told_from_music() -> None:
 
 
 def test_textures_are_told_from_notes_and_beats() -> None:
-    sure = {name: float(textureness(spectrum(make()), CONFIG)) for name, make in SOUNDS.items()}
+    sure = {
+        name: float(textureness(*tone_and_rise(spectrum(make()), CONFIG)))
+        for name, make in SOUNDS.items()
+    }
     assert sure["noise"] > 0.9
     assert max(sure[name] for name in sure if name != "noise") < 0.25
+
+
+@pytest.mark.parametrize(
+    "kind, words",
+    [
+        ("melody", "one voice or instrument at a time"),
+        ("chord", "chords, or several voices"),
+        ("beats", "beats"),
+        ("noise", "noise or a texture"),
+    ],
+)
+def test_what_was_heard_is_said_in_words(model: Classifier, kind: str, words: str) -> None:
+    """And how sure, of content and style alike; what the result is made of adds up."""
+    own, other = spectrum(SOUNDS[kind]()), spectrum(melody(12, 2.0))
+    for content, style, number in ((own, other, 0), (other, own, 1)):
+        heard = transfer_pair(model, content, style, StylizeConfig()).heard
+        for role in ("content", "style", "result"):
+            shares = [value for name, value in heard.items() if name.startswith(f"{role}.")]
+            assert sum(shares) == pytest.approx(1, abs=1e-3) and min(shares) >= 0
+        lines = lines_of(heard).split("\n")
+        assert words in lines[number], lines
+        assert [line.split(":")[0] for line in lines[:3]] == ["Content", "Style", "Result"]
+    half = transfer_pair(model, own, other, StylizeConfig(strength=0.0)).heard
+    assert "Result: 100 % the content as it is." in lines_of(half)
+    assert lines_of({}) == ""
 
 
 @pytest.mark.skipif(not measures.can_hear_words(), reason="needs pystoi")

@@ -15,15 +15,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.stylize.methods.notes import Attention, times_of, voice_of
+from components.stylize.methods.notes import Attention, times_of
 from components.stylize.methods.parts import bands, beats, mixing, voices
 from components.stylize.methods.parts.bands import Levels
 from components.stylize.methods.parts.equaliser import equalise
-from components.stylize.methods.parts.method import Contents, Style
+from components.stylize.methods.parts.method import Contents, Heard, Style
 from components.stylize.methods.parts.onsets import Notes, find_notes
-from components.stylize.methods.parts.pitch import Pitch, track
-from components.stylize.methods.parts.speech import median_pitch, speechness, spoken
-from components.stylize.methods.parts.texture import texture_of, textured, textureness
+from components.stylize.methods.parts.pitch import Pitch, track, voice_of
+from components.stylize.methods.parts.sorts import SPEECH, TEXTURE, heard_of, sorts_of
+from components.stylize.methods.parts.speech import median_pitch, spoken
+from components.stylize.methods.parts.texture import (
+    texture_of,
+    textured,
+    tone_and_rise,
+)
+from components.stylize.methods.parts.transposition import register
 
 WAYS = ("content", "equaliser", "map", "recall", "envelope", "notes", "voices", "beats")
 
@@ -37,13 +43,14 @@ class Ways:
 
     logs: [ways, bins, frames], at the content's level. features: [features, bands, frames].
     depth: what was added to magnitudes before their logarithm, a scalar. gate: what keeps silence
-    silent, from 0 to 1, [frames].
+    silent, from 0 to 1, [frames]. course: see `texture.tone_and_rise`, [2].
     """
 
     logs: Tensor
     features: Tensor
     depth: Tensor
     gate: Tensor
+    course: Tensor
 
 
 class Blend(Attention):
@@ -61,9 +68,9 @@ class Blend(Attention):
         times = times_of(notes)[:, 0].to(self.device)
         levels = bands.levels_of(magnitude, times, self.spectrogram)
         atoms = voices.atoms_of(magnitude, times, self.spectrogram)
-        speech = speechness(magnitude, pitch, 0, self.spectrogram)
-        sure = textureness(magnitude, self.spectrogram) * (1 - speech)
-        laid = texture_of(magnitude, self.spectrogram) if float(sure) else {}
+        course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
+        sorts = sorts_of(magnitude, pitch, 0, course, self.spectrogram)
+        laid = texture_of(magnitude, self.spectrogram) if float(sorts[TEXTURE]) else {}
         return {
             "bands.envelope": levels.envelope,
             "bands.keys": levels.keys,
@@ -71,42 +78,50 @@ class Blend(Attention):
             **beats.onsets_of(magnitude, notes, self.spectrogram).named(),
             "beats.logs": beats.log_of(magnitude),
             "speech.pitch": median_pitch(magnitude, pitch, 0),
-            "speech.sure": speech,
-            "texture.sure": sure,
+            "course": course,
+            "sorts": sorts,
             **{f"texture.{name}": value for name, value in laid.items()},
         }
 
     def start(self, contents: Contents, styles: Sequence[Style]) -> Tensor:
         """The blend, [batch, bins, frames]."""
+        return self.begun(contents, styles)[0]
+
+    def begun(self, contents: Contents, styles: Sequence[Style]) -> tuple[Tensor, Sequence[Heard]]:
+        """The blend, [batch, bins, frames], and what was heard."""
         pitch = track(contents.magnitude, self.spectrogram)
-        blends = []
+        blends, heard = [], []
         for item, (ways, style) in enumerate(
             zip(self.ways(contents, styles, pitch), styles, strict=True)
         ):
             magnitude = contents.magnitude[item]
-            speech = speechness(magnitude, pitch, item, self.spectrogram)
-            result = self._blended(ways)
+            sorts = sorts_of(magnitude, pitch, item, ways.course, self.spectrogram)
+            speech, noise = sorts[SPEECH], sorts[TEXTURE]
+            weights = self.trust(ways)
+            result = self._blended(ways, weights)
             # Noise has no notes to answer: it keeps its course under the style's spectrum.
-            noise = textureness(magnitude, self.spectrogram) * (1 - speech)
             result = torch.lerp(result, ways.logs[:2].mean(0), noise)
             if float(speech):
                 said = self._said(magnitude, pitch, item, style)
                 result = speech * (said + ways.depth).log() + (1 - speech) * result
-            if float(style["texture.sure"]):
-                laid = {name: style[f"texture.{name}"] for name in ("logs", "keys")}
+            laid = style["sorts"][TEXTURE]
+            if float(laid):
+                texture = {name: style[f"texture.{name}"] for name in ("logs", "keys")}
                 floor = ways.depth.log()
                 equalised = (ways.logs[1].exp() - ways.depth).clamp_min(0)
-                answer = textured(magnitude, equalised, laid, self.spectrogram)
+                answer = textured(magnitude, equalised, texture, self.spectrogram)
                 answer = torch.maximum(answer, floor) + (ways.gate + 1e-6).log()[None]
-                result = torch.lerp(result, torch.logaddexp(answer, floor), style["texture.sure"])
+                result = torch.lerp(result, torch.logaddexp(answer, floor), laid)
             result = self.strength * result + (1 - self.strength) * ways.logs[0]
             blends.append((result.exp() - ways.depth).clamp_min(0))
-        return torch.stack(blends)
+            loudness = magnitude.square().sum(0)
+            heard.append(heard_of(sorts, style["sorts"], weights, loudness, self.strength))
+        return torch.stack(blends), heard
 
     def _said(self, magnitude: Tensor, pitch: Pitch, item: int, style: Style) -> Tensor:
         """Speech as the style's voice would say it, [bins, frames]."""
         higher = style["speech.pitch"] - median_pitch(magnitude, pitch, item)
-        semitones = float(higher * style["speech.sure"] * self.strength)
+        semitones = float(higher * style["sorts"][SPEECH] * self.strength)
         said = spoken(magnitude, pitch.strength[item], semitones, self.spectrogram)
         own = bands.envelope(said, self.spectrogram, bands.SMOOTHING)
         gain = bands.mapped(own, style["bands.envelope"])
@@ -127,12 +142,16 @@ class Blend(Attention):
             atoms = {name: style[f"voices.{name}"] for name in ("atoms", "sounds", "times")}
             several, fit = voices.voiced(magnitude, times, atoms, self.spectrogram)
             own = bands.levels_of(magnitude, times, self.spectrogram)
+            own_register = register(contents.power[item], self.spectrogram)
             wanted = Levels(style["bands.envelope"], style["bands.keys"], style["times"][:, 0])
             heard = beats.onsets_of(magnitude, notes, self.spectrogram)
             answers_of = beats.Onsets(
                 *(style[f"beats.{name}"] for name in ("patterns", "times", "levels"))
             )
-            gains = [bands.mapped(own.envelope, wanted.envelope), bands.recalled(own, wanted)]
+            replayed = beats.replayed(heard, answers_of, style["beats.logs"], self.spectrogram)
+            recalled, unlike = bands.recalled(own, wanted)
+            gains = [bands.mapped(own.envelope, wanted.envelope), recalled]
+            course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
             magnitudes = [
                 magnitude,
                 equalised[item],
@@ -140,9 +159,7 @@ class Blend(Attention):
                 answers.shaped,
                 (answers.moved.exp() - style["depth"]).clamp_min(0),
                 several,
-                (
-                    beats.replayed(heard, answers_of, style["beats.logs"]).exp() - style["depth"]
-                ).clamp_min(0),
+                (replayed.exp() - style["depth"]).clamp_min(0),
             ]
             depth = bands.depth_of(magnitude)
             magnitudes = [x * (magnitude.norm() / x.norm().clamp_min(1e-12)) for x in magnitudes]
@@ -157,10 +174,18 @@ class Blend(Attention):
                 "loudness": notes.loudness.to(self.device) / 20,
                 "style voice": style["voice"].mean().expand_as(fit),
                 "struck": style["whole"][3].expand_as(fit),
+                # How far each way reaches beyond what the style shows.
+                "unlike": unlike,
+                "moved": answers.apart.clamp_max(24) / 12,
+                "register": (style["register"] - own_register).abs().clamp_max(36) / 12,
+                "tone": course[0].expand_as(fit),
+                "rise": course[1].expand_as(fit),
+                "style tone": style["course"][0].expand_as(fit),
+                "style rise": style["course"][1].expand_as(fit),
             }
             features = self._features(magnitudes, own, wanted, known)
             gate = self._gate(notes.loudness).to(self.device)
-            items.append(Ways(logs, features, depth, gate))
+            items.append(Ways(logs, features, depth, gate, course))
         return items
 
     def _features(
@@ -197,9 +222,8 @@ class Blend(Attention):
         """How far each way is trusted, [ways, bands, frames]; sums to one over ways."""
         return mixing.mixer(self.device).weights(ways.features)
 
-    def _blended(self, ways: Ways) -> Tensor:
+    def _blended(self, ways: Ways, weights: Tensor) -> Tensor:
         """Logarithm, [bins, frames]."""
-        weights = self.trust(ways)
         mixed = torch.zeros_like(ways.logs[0])
         for log, weight in zip(ways.logs, weights, strict=True):
             mixed += log * bands.curve(weight, self.spectrogram)

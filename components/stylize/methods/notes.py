@@ -23,7 +23,7 @@ from audiostyle.spectrogram import filterbank
 from components.stylize.methods.parts.equaliser import equalise
 from components.stylize.methods.parts.method import FLOOR, Contents, Defaults, Style
 from components.stylize.methods.parts.onsets import LONG, Notes, find_notes
-from components.stylize.methods.parts.pitch import Pitch, track
+from components.stylize.methods.parts.pitch import Pitch, track, voice_of
 from components.stylize.methods.trained import Trained
 
 # All chosen on the development pairs of benchmarks/quality, flat around these values.
@@ -31,11 +31,6 @@ from components.stylize.methods.trained import Trained
 _PITCH, _WIDE_PITCH = 2.0, 8.0
 _SOON = 0.03
 _KEPT = 24  # style frames that answer
-# Share of energy on the harmonics of one pitch, below which there is no single voice, and from
-# which on there is: melodies have 0.73 to 0.99, chords 0.2 to 0.7. The lowest pitches would
-# explain noise, too, whose clarity is nearly 0; that of melodies is 0.36 to 0.7.
-_VOICES, _VOICE = 0.6, 0.75
-_UNCLEAR, _CLEAR = 0.1, 0.25
 _TRUST = 0.85  # in the answer, where there is; the rest is the content's spectrum
 _ENVELOPE_BANDS, _ENVELOPE_WIDTH = 40, 2.0  # mel bands, and the smoothing over them
 _MOST = 3.5  # nepers, 30 dB: no envelope is moved by more
@@ -52,12 +47,14 @@ class Answers:
     """moved: logarithm of the style's frames at the content's pitch, [bins, frames].
 
     shaped: the content under the envelopes that were retrieved, linear, [bins, frames]. voice: how
-    surely what answers is one voice, [frames].
+    surely what answers is one voice, [frames]. apart: semitones by which what answers was moved,
+    [frames].
     """
 
     moved: Tensor
     shaped: Tensor
     voice: Tensor
+    apart: Tensor
 
 
 class Attention(Trained):
@@ -129,7 +126,7 @@ class Attention(Trained):
 
         change = (wide.softmax(1) @ style["envelope"]).T - self._envelope(magnitude)
         shaped = magnitude * self._curve(change.clamp(-_MOST, _MOST)).exp()
-        return Answers(answer, shaped, near @ style["voice"])
+        return Answers(answer, shaped, near @ style["voice"], (near * apart.abs()).sum(1))
 
     def _mixed(
         self, magnitude: Tensor, equalised: Tensor, notes: Notes, voice: Tensor, style: Style
@@ -222,13 +219,6 @@ def times_of(notes: Notes) -> Tensor:
     """Since the onset and since the release, as they are compared: [frames, 2]."""
     both = torch.stack([notes.since_onset, notes.since_release], 1).clamp_max(LONG)
     return (both.clamp_min(0) + _SOON).log() + both.clamp_max(0) / _SOON
-
-
-def voice_of(pitch: Pitch, item: int) -> Tensor:
-    """How surely there is one voice, from 0 to 1: [frames]."""
-    explained = (pitch.explained[item] - _VOICES) / (_VOICE - _VOICES)
-    clear = (pitch.clarity[item] - _UNCLEAR) / (_CLEAR - _UNCLEAR)
-    return explained.clamp(0, 1) * clear.clamp(0, 1)
 
 
 def _whole(notes: Notes) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from components.stylize.methods.parts.method import (
     Contents,
     Defaults,
+    Heard,
     Method,
     Problem,
     Style,
@@ -44,9 +45,13 @@ class Trained(Method):
         """What is begun with, and whose activations are kept: the content."""
         return contents.magnitude
 
+    def begun(self, contents: Contents, styles: Sequence[Style]) -> tuple[Tensor, Sequence[Heard]]:
+        """The start, and what was heard."""
+        return self.start(contents, styles), ()
+
     def prepare(self, contents: Contents, styles: Sequence[Style]) -> Problem:
         """See Method."""
-        start = self.start(contents, styles)
+        start, heard = self.begun(contents, styles)
         observe = self.observer(start)
         content_taps = observe(start, self.content_layers)
         wanted = {tap: torch.stack([style[tap] for style in styles]) for tap in self.style_layers}
@@ -63,7 +68,7 @@ class Trained(Method):
                 ),
             }
 
-        return Problem(start, terms)
+        return Problem(start, terms, heard)
 
 
 METHOD = Trained

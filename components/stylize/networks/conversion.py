@@ -34,9 +34,7 @@ def convert(
     if license := license or _known_license(digest):
         metadata[LICENSE] = license
     with replacing(target, durable=True) as temporary:
-        rights = temporary.stat().st_mode
         safetensors.torch.save_file(tensors, temporary, metadata)
-        temporary.chmod(rights)  # those of any new file; the library's are for its writer alone
         if network:
             try:
                 match(network, temporary)

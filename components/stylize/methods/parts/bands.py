@@ -71,16 +71,18 @@ def mapped(own: Tensor, wanted: Tensor) -> Tensor:
     return (moved - own).clamp(-MOST, MOST)
 
 
-def recalled(content: Levels, style: Levels) -> Tensor:
+def recalled(content: Levels, style: Levels) -> tuple[Tensor, Tensor]:
     """Gain to what the style's bands are in frames like each of the content's: [BANDS, frames].
 
-    Alike in how far each band is above its own mean, in units of its own deviation, and in the
-    time since the onset. No pitch is compared, so that chords and noise are answered, too.
+    And how far the nearest of them is, in units of the bands' deviation, [frames]. Alike in how
+    far each band is above its own mean, in units of its own deviation, and in the time since the
+    onset. No pitch is compared, so that chords and noise are answered, too.
     """
     apart = torch.cdist(content.keys, style.keys).square() / content.keys.shape[1]
     later = (content.times[:, None] - style.times) / _TIME_WIDTH
     answer = (-_KEY_WEIGHT * apart - 0.5 * later.square()).softmax(1)
-    return ((answer @ style.envelope.T).T - content.envelope).clamp(-MOST, MOST)
+    gain = ((answer @ style.envelope.T).T - content.envelope).clamp(-MOST, MOST)
+    return gain, apart.amin(1).sqrt()
 
 
 def _keys(magnitude: Tensor, config: SpectrogramConfig) -> Tensor:

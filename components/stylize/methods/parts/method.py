@@ -14,6 +14,8 @@ from torch import Tensor
 from audiostyle.network import TAPS, Classifier
 from components.stylize.config import Init, Optimizer, StylizeConfig
 
+# What a method heard in an item, by name, from 0 to 1.
+Heard = dict[str, float]
 # Whatever a method keeps of a style clip. Shapes may differ from clip to clip.
 Style = dict[str, Tensor]
 
@@ -63,11 +65,13 @@ class Problem:
     start: [batch, bins, frames] linear magnitude to begin with, or the result of a method that
     does not optimise. terms: from the variable (`Method.encode`) to each loss term by name,
     [batch], differentiable and without a round trip to the host. Names that begin with "style"
-    are weighed by style_weight, all others by content_weight.
+    are weighed by style_weight, all others by content_weight. heard: of each item, what
+    `components.stylize.heard` says in words; none, where the method says nothing.
     """
 
     start: Tensor
     terms: Callable[[Tensor], dict[str, Tensor]] | None = None
+    heard: Sequence[Heard] = ()
 
 
 class Method(ABC):

@@ -30,21 +30,30 @@ _ON_PARTIALS = 0.6
 _WIDE, _LONG = 41, 5  # bins and frames that a partial is compared with, and lasts
 
 
-def textureness(magnitude: Tensor, config: SpectrogramConfig) -> Tensor:
-    """How surely a recording has neither tones nor beats, from 0 to 1, a scalar."""
+def tone_and_rise(magnitude: Tensor, config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
+    """How alike a recording's fine structure stays, and how fast its bands rise; scalars.
+
+    The first is near one for tones and near zero for noise; the second, nepers within two frames,
+    is large for beats. Both are those of a tone that begins slowly where a recording is too short.
+    """
     level = 10 * magnitude.square().sum(0).clamp_min(1e-12).log10()
     loud = level > level.amax() - _HEARD_DB
     if magnitude.shape[1] <= 2 * _APART or int(loud.sum()) <= 2 * _APART:
-        return level.new_zeros(())
+        return level.new_ones(()), level.new_ones(())
     fine = _fine((magnitude + depth_of(magnitude)).log())
     fine = fine / fine.norm(dim=0).clamp_min(1e-9)
     both = loud[_APART:] & loud[:-_APART]
-    alike = (fine[:, _APART:] * fine[:, :-_APART]).sum(0)[both]
+    alike = (fine[:, _APART:] * fine[:, :-_APART]).sum(0)[both].mean().nan_to_num(1.0)
     bands = envelope(magnitude, config)
     rise = (bands[:, 2:] - bands[:, :-2]).clamp_min(0).mean(0).quantile(0.95)
-    noise = ((_TONE - alike.mean()) / (_TONE - _NOISE)).clamp(0, 1)
+    return alike, rise
+
+
+def textureness(tone: Tensor, rise: Tensor) -> Tensor:
+    """How surely a recording has neither tones nor beats, from 0 to 1. See `tone_and_rise`."""
+    noise = ((_TONE - tone) / (_TONE - _NOISE)).clamp(0, 1)
     even = ((_BEATS - rise) / (_BEATS - _SMOOTH)).clamp(0, 1)
-    sure: Tensor = (noise * even).nan_to_num(0.0)
+    sure: Tensor = noise * even
     return sure
 
 
