@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiostyle import tensors
+from audiostyle.artifacts import CLASSIFIER, opening
 from audiostyle.config import Config
 from audiostyle.errors import ArtifactError, InputError
 from audiostyle.files import write_text
@@ -82,6 +83,17 @@ class Classifier(nn.Module):
             bands = -(-bands // 2)
         self.head = nn.Linear(2 * network.channels[-1] * bands, len(class_names))
         self.dropout = nn.Dropout(network.dropout)
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "cpu") -> "Classifier":
+        """The classifier of an artifact, in evaluation mode: what `train` wrote.
+
+        device: auto (a GPU where there is one), cpu, cuda or cuda:N. `features` gives the
+        activations of magnitudes [batch, bins, frames], and calling it logits [batch, classes];
+        `spectrogram` says which magnitudes, `class_names` which classes. Raises ArtifactError for
+        a folder that is none, or that is damaged.
+        """
+        return load(opening(folder, CLASSIFIER).folder, device_of(device))
 
     def represent(self, magnitude: Tensor) -> Tensor:
         """Log power by band, relative to the clip's mean power.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from audiostyle import task_events
+from audiostyle.completion import is_watched
 from audiostyle.terminal import end_for_closed_pipe, is_shown, printable
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ def bar(items: Iterable[T] | None, description: str, total: int | None = None) -
     """A tqdm bar that writes whole lines, rarely, where standard error is not a terminal.
 
     In a task whose command draws the bar it sends events. What is shown follows the log's level:
-    a bar with warnings, lines with other information.
+    a bar with warnings, lines with other information. A program that watches shows what it likes.
     """
     description = printable(description)
     if task_events.wanted():
@@ -39,6 +40,8 @@ def bar(items: Iterable[T] | None, description: str, total: int | None = None) -
             maxinterval=_EVENT_INTERVAL,
             file=_Nothing(),
         )
+    if is_watched():
+        return tqdm(items, description, total, disable=True)
     if sys.stderr.isatty() and is_shown(logging.WARNING):
         return tqdm(items, description, total, leave=False, dynamic_ncols=True)
     if not is_shown(logging.INFO):

@@ -88,19 +88,36 @@ def stylize_pair(
             raise InputError(f"output: {request.output}: is in the folder of the model")
         opening(classifier, CLASSIFIER)
         # torch takes seconds to import, which all that is refused above does not wait for.
-        from components.reconstruct.reconstruct import reconstruct
+        from components.reconstruct.sound import tags_of, write_sound
+        from components.stylize.fetch import fetched
         from components.stylize.pairs import Pair
-        from components.stylize.stylize import stylize
+        from components.stylize.session import Session
+        from components.stylize.single import stylize_one
 
+        session = Session(classifier)
         pairs = [Pair("result", request.content, recording_of(request.style, folder))]
-        with _unfinished(request, workspace) as unfinished:
-            stylized = folder / "stylized"
-            errors = stylize(
-                pairs, classifier, stylized, stylize_config, name, unfinished, keep=True
+        with _unfinished(request, workspace) as unfinished, fetched(pairs, unfinished) as local:
+            paths = {role: Path(path) for role, path in local[0].recordings().items()}
+            method, _ = session.method(stylize_config)
+            content, style = (session.hear(path, method.spectrogram) for path in paths.values())
+            stylized = stylize_one(
+                content, style, session, stylize_config, name="result", work=unfinished
             )
-            reconstruct(stylized, folder / "audio", chosen, report=False)
-            _write(folder / "audio" / f"result.{request.form()}", request.output)
-    return errors
+            sources = {role: path.name for role, path in paths.items()}
+            settings = {**stylized.settings, "model": name}
+            with _target(request, folder) as path:
+                write_sound(
+                    stylized.blocks,
+                    stylized,
+                    stylized.spectrogram,
+                    chosen,
+                    path,
+                    tags_of(sources, settings, chosen),
+                    folder,
+                )
+    if stylized.error:
+        log.error("stylize: %s", stylized.error)
+    return [stylized.error] if stylized.error else []
 
 
 @contextmanager
@@ -127,12 +144,16 @@ def _unfinished(request: Request, workspace: Path) -> Iterator[Path]:
             )
 
 
-def _write(source: Path, output: Place) -> None:
-    if isinstance(output, str):
-        bucket, key = split_object(output)
-        open_store(bucket).put_file(key, source)
-    else:
-        files.copy(source, output)
+@contextmanager
+def _target(request: Request, folder: Path) -> Iterator[Path]:
+    """Where to write the result: the output itself, or a file that is put into its bucket."""
+    if isinstance(request.output, Path):
+        yield request.output
+        return
+    path = folder / f"result.{request.form()}"
+    yield path
+    bucket, key = split_object(request.output)
+    open_store(bucket).put_file(key, path)
 
 
 def _place(name: str, text: str) -> Place:

@@ -10,7 +10,7 @@ import soxr
 
 from audiostyle.audio.decoding import opening
 from audiostyle.audio.levels import require_level, require_seconds
-from audiostyle.audio.recording import CANCELED, OFFSET, Samples
+from audiostyle.audio.recording import CANCELED, OFFSET, Recording, Samples
 
 # Samples decoded at a time, of both channels of stereo: 1.5 s at 44.1 kHz, half a megabyte.
 BLOCK = 1 << 16
@@ -114,6 +114,13 @@ def blocks(path: Path | str, content: bytes | None = None) -> Iterator[Samples]:
         yield file.part(0, frames).samples
         while (block := file.following(frames)).size:
             yield block
+
+
+def parts_of(recording: Recording) -> Iterator[Samples]:
+    """The samples of a recording in memory, in the blocks in which `blocks` gives a file's."""
+    frames = block_frames(len(recording.samples))
+    for start in range(0, recording.frames, frames):
+        yield recording.samples[:, start : start + frames]
 
 
 def mixed(parts: Iterable[Samples], measured: Facts) -> Iterator[Samples]:

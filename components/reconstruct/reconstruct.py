@@ -1,38 +1,21 @@
 """The reconstruct stage: stylized spectrograms in, recordings and a report page out."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from audiostyle import artifacts, audio, files, stylized_set
-from audiostyle.audio import Samples, writing
-from audiostyle.audio.blocks import Facts, resampled
+from audiostyle import artifacts, files, stylized_set
 from audiostyle.progress import progress
-from audiostyle.stylized_set import StylizedSet
 from audiostyle.training_metrics import read_metrics
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.formats import check_format
 from components.reconstruct.measures.registry import measured
-from components.reconstruct.peaks import Peaks
-from components.reconstruct.phase.retrieval import stream
 from components.reconstruct.report.page import Item, Training, headline_metrics, write_report
-from components.reconstruct.spool import Spool, at_rate, exactly, spooled
+from components.reconstruct.sound import tags_of, write_sound
 
 log = logging.getLogger(__name__)
-
-# Room for the overshoot between samples when the file is played or encoded with loss.
-PEAK = 10 ** (-1 / 20)
-# Times that the rest of a sound is louder at most for peaks that were turned down.
-_MAKE_UP = 1.5
-# Passes of the limiter that look for that gain, and the loss of level that is near enough: 0.04 dB.
-_PASSES, _NEAR = 6, 1.005
-# Channels whose phases are computed together: their arrays take up to 400 MB.
-_TOGETHER = 8
 
 
 def reconstruct(
@@ -67,7 +50,14 @@ def reconstruct(
     with artifacts.writing(out, artifacts.AUDIO_SET, about) as folder:
         for item in progress(inputs.items, "reconstruct", len(inputs.items)):
             path = folder / f"{item.id}.{config.format}"
-            _write_sound(inputs, item, config, path)
+            write_sound(
+                partial(inputs.blocks, item),
+                item,
+                inputs.spectrogram,
+                config,
+                path,
+                tags_of(item.sources, item.settings, config),
+            )
             sources = {role: inputs.audio_path(item, role) for role in item.sources}
             figures = measured(path, sources)
             shown = Item(item.id, {**sources, "result": path}, figures, item.losses, item.settings)
@@ -79,91 +69,6 @@ def reconstruct(
             write_report(folder, items, training, title=config.title, model=model)
     log.info("reconstruct: %d recordings, %s", len(items), out)
     return headline_metrics(items, training)
-
-
-def _write_sound(
-    inputs: StylizedSet, item: stylized_set.Item, config: ReconstructConfig, path: Path
-) -> None:
-    """Write an item's sound, a block at a time: memory does not grow with its length."""
-    working = inputs.spectrogram.sample_rate
-    sounds = (
-        exactly(resampled(sound, working, item.sample_rate), item.samples)
-        for sound in _sounds(inputs, item, config)
-    )
-    mono = config.channels == "mono"
-    channels = 1 if mono else item.channels
-    rate = config.sample_rate or item.sample_rate
-    with spooled(sounds, item.sample_rate, item.channels, path.parent) as spool:
-        peaks = Peaks(rate)
-        # At full level first: resampling overshoots between the samples, and mixing lowers peaks.
-        gain = item.rms / spool.facts.rms if spool.facts.rms else 1.0
-        asked = peaks.through(at_rate(spool, gain, rate, mono=mono))
-        with spooled([asked], rate, channels, path.parent) as ready:
-            # Common peaks turn all down; rare ones themselves, and the rest makes up for them.
-            scale = PEAK / max(peaks.common(), PEAK)
-            if scale == 1:
-                scale = _make_up(peaks, ready)
-            with writing(
-                path,
-                rate,
-                channels,
-                frames=ready.facts.samples,
-                subtype=config.subtype,
-                tags=_tags(item, config),
-            ) as write:
-                for part in peaks.limited(ready.parts(), scale, PEAK):
-                    write(part)
-
-
-def _make_up(peaks: Peaks, ready: Spool) -> float:
-    """Gain before the limiter by which a sound has after it the level that it had before."""
-    gain = 1.0
-    for _ in range(_PASSES):
-        limited = Facts(ready.facts.sample_rate, ready.facts.channels)
-        for _part in limited.through(peaks.limited(ready.parts(), gain, PEAK)):
-            pass
-        lost = ready.facts.rms / max(limited.rms, 1e-12)
-        if lost < _NEAR or gain == _MAKE_UP:
-            break
-        # More gain is limited more, so that each pass brings a part of what is missing.
-        gain = min(gain * lost, _MAKE_UP)
-    return gain
-
-
-def _sounds(
-    inputs: StylizedSet, item: stylized_set.Item, config: ReconstructConfig
-) -> Iterator[Iterator[Samples]]:
-    """An item's waveform at the working rate, some channels after the others, in blocks."""
-    spectrogram = inputs.spectrogram
-    # As long as the content was at this rate, within what so many frames can mean.
-    wanted = round(item.samples * spectrogram.sample_rate / item.sample_rate)
-    low = spectrogram.hop_length * (item.frames - 1)
-    for first in range(0, item.channels, _TOGETHER):
-        channels = slice(first, first + _TOGETHER)
-        blocks = stream(
-            ((magnitude[channels], phase[channels]) for magnitude, phase in inputs.blocks(item)),
-            n_iter=config.iterations,
-            hop_length=spectrogram.hop_length,
-            n_fft=spectrogram.n_fft,
-            window=spectrogram.window,
-            momentum=config.momentum,
-            init=config.init,
-            length=min(max(wanted, low), low + spectrogram.hop_length - 1),
-            seed=config.seed,
-        )
-        yield (np.asarray(block, np.float32) for block in blocks)
-
-
-def _tags(item: stylized_set.Item, config: ReconstructConfig) -> dict[audio.Tag, str]:
-    """What the file itself says of how it was made."""
-    sources = item.sources
-    origin = {"model": item.settings.get("model", ""), "seed": item.settings.get("seed", "")}
-    origin["phase seed"] = config.seed
-    return {
-        "title": f"{sources['content']} in the style of {sources['style']}",
-        "comment": "; ".join(f"{name}: {value}" for name, value in origin.items() if value != ""),
-        "software": f"audiostyle {version('audiostyle')}",
-    }
 
 
 def read_training(classifier: Path | str, registration: dict[str, Any]) -> Training:

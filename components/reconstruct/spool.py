@@ -1,9 +1,9 @@
-"""Sound of any length on its way to a file: its level is known only when all of it has passed."""
+"""Sound of any length on its way: its level is known only when all of it has passed."""
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import IO
 
 import numpy as np
@@ -11,9 +11,15 @@ import numpy as np
 from audiostyle.audio import Samples
 from audiostyle.audio.blocks import Facts, block_frames, mixed, resampled
 
+# Bytes that stay in memory: 3 minutes at 22,050 Hz, mono.
+_IN_MEMORY = 16 << 20
+
 
 class Spool:
-    """Samples in temporary files, as float32. facts: their rate, channels, peak and level."""
+    """Samples as float32, in memory while they are few, else in temporary files.
+
+    facts: their rate, channels, peak and level.
+    """
 
     def __init__(self, files: list[tuple[IO[bytes], int]], facts: Facts) -> None:
         """files: each with the number of channels in it."""
@@ -25,7 +31,9 @@ class Spool:
         frames = block_frames(self.facts.channels)
         for file, _ in self._files:
             file.seek(0)
-        while raw := [file.read(4 * channels * frames) for file, channels in self._files]:
+        while self._files and (
+            raw := [file.read(4 * channels * frames) for file, channels in self._files]
+        ):
             if not raw[0]:
                 return
             together = [
@@ -38,24 +46,31 @@ class Spool:
 
 @contextmanager
 def spooled(
-    groups: Iterable[Iterable[Samples]], sample_rate: int, channels: int, folder: Path
+    groups: Iterable[Iterable[Samples]],
+    sample_rate: int,
+    channels: int,
+    folder: Path | str | None = None,
 ) -> Iterator[Spool]:
     """Let all parts of all groups of channels pass, one group after the other.
 
-    groups: parts [channels of the group, n]. The nameless files in `folder` go at the end.
+    groups: parts [channels of the group, n]. folder: for the nameless files of a long sound, which
+    go at the end; the system's by default.
     """
     facts = Facts(sample_rate, channels)
+    place = None if folder is None else str(folder)
     with ExitStack() as stack:
         files: list[tuple[IO[bytes], int]] = []
         for parts in groups:
-            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
-            width = 0
+            file: IO[bytes] | None = None
             for part in parts:
                 width = len(part)
+                if file is None:
+                    size = _IN_MEMORY * width // channels
+                    file = stack.enter_context(SpooledTemporaryFile(size, dir=place))
+                    files.append((file, width))
                 passed = facts.through([part]) if width == channels else [part]
                 for samples in passed:
                     file.write(np.ascontiguousarray(samples.T, np.float32).tobytes())
-            files.append((file, width))
         spool = Spool(files, facts)
         if len(files) > 1:
             for _ in facts.through(spool.parts()):

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.stylize.checkpoint import Checkpoint, Key
+from audiostyle.completion import portion, report
+from components.stylize.checkpoint import Key, Results
 from components.stylize.config import StylizeConfig
 from components.stylize.methods.parts.method import Contents, Method, Style
 from components.stylize.spectra import Source, style_magnitude, windows_of
@@ -63,27 +64,31 @@ def stylize_windows(
     batches: Sequence[Sequence[Key]],
     method: Method,
     config: StylizeConfig,
-    checkpoint: Checkpoint,
+    results: Results,
     styles: "Styles",
 ) -> None:
-    """Stylize the batches that the checkpoint lacks, and save them there."""
-    checkpoint.assign(batches)
-    missing = {number for number in range(len(batches)) if not checkpoint.has(number)}
+    """Stylize the batches that `results` lacks, and save them there."""
+    results.assign(batches)
+    missing = {number for number in range(len(batches)) if not results.has(number)}
     if len(missing) < len(batches):
         log.info("stylize: going on, %d of %d batches left", len(missing), len(batches))
     waiting: dict[Key, Tensor] = {}
     for number in dict.fromkeys(key[0] for batch in batches for key in batch):
         item = items[number]
-        if not any(checkpoint.batch(key) in missing for key in item.keys):
+        if not any(results.batch(key) in missing for key in item.keys):
             continue
         magnitudes = windows_of(item.content, item.windows, method.spectrogram)
         for key, magnitude in zip(item.keys, magnitudes, strict=True):
-            batch = checkpoint.batch(key)
+            batch = results.batch(key)
             if batch not in missing:
                 continue
             waiting[key] = magnitude
             if len(waiting) == len(batches[batch]):
-                checkpoint.save(batch, _stylize(items, waiting, method, config, styles))
+                complete = len(batches) - len(missing)
+                with portion(complete / len(batches), (complete + 1) / len(batches)):
+                    results.save(batch, _stylize(items, waiting, method, config, styles))
+                missing.remove(batch)
+                report(complete + 1, len(batches))
                 waiting = {}
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from audiostyle import audio
 from audiostyle.spectrogram import SpectrogramConfig, window_of
 from components.stylize.batches import Item
-from components.stylize.checkpoint import Checkpoint
+from components.stylize.checkpoint import Results
 from components.stylize.spectra import spectra, together
 from components.stylize.windows import faded
 
@@ -20,7 +20,7 @@ _RISE_DB = 10.0
 
 
 def stylized_blocks(
-    item: Item, checkpoint: Checkpoint, config: SpectrogramConfig
+    item: Item, results: Results, config: SpectrogramConfig
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Magnitude and the content's phase in order, each [channels, bins, any frames]."""
     at = 0
@@ -30,7 +30,7 @@ def stylized_blocks(
         level = together(spectrum)
         result = faded(
             item.windows,
-            lambda window: checkpoint.magnitude((item.number, window)),
+            lambda window: results.magnitude((item.number, window)),
             at,
             at + frames,
         )

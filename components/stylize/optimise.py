@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from audiostyle.completion import report
 from audiostyle.progress import bar
 from components.stylize.config import Optimizer
 
@@ -67,6 +68,7 @@ def descend(terms: Terms, start: Tensor, plan: Plan, name: str = "") -> Descende
     )
     with bar(range(plan.iterations + 1), f"stylize {name}".rstrip(), plan.iterations + 1) as steps:
         for step in steps:
+            report(step, plan.iterations)
             ends = step == plan.iterations
             with torch.set_grad_enabled(not ends):
                 term_values = terms(x.requires_grad_(not ends))

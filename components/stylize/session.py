@@ -11,6 +11,7 @@ import torch
 
 from audiostyle import artifacts, network
 from audiostyle.artifacts import digest_of
+from audiostyle.audio import Recording
 from audiostyle.spectrogram import SpectrogramConfig
 from components.stylize.batches import Styles
 from components.stylize.config import StylizeConfig
@@ -52,6 +53,10 @@ class Session:
             self._methods[key] = method, Styles(method)
         self._methods.move_to_end(key)
         return self._methods[key]
+
+    def hear_samples(self, name: str, recording: Recording, config: SpectrogramConfig) -> Source:
+        """`examine` of samples in memory; `name` is what errors call them. Raises AudioError."""
+        return examine(Path(name), config, _KEPT_FRAMES, recording)
 
     def hear(self, path: Path, config: SpectrogramConfig) -> Source:
         """`examine`, once a file as long as there is room to remember it. Raises AudioError."""

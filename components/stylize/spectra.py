@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audiostyle.artifacts import file_digest
-from audiostyle.audio import Samples, blocks
+from audiostyle.artifacts import bytes_digest, file_digest
+from audiostyle.audio import Recording, Samples, blocks
 from audiostyle.audio.blocks import Facts
 from audiostyle.errors import AudioError
 from audiostyle.spectrogram import SpectrogramConfig, window_of
@@ -25,7 +25,8 @@ _STYLE_PARTS = 20
 class Source:
     """A recording that was read once. frames: of its spectrogram; power: mean of them, [bins].
 
-    transform: its parts, where it is short enough to stay in memory; see `spectra`.
+    transform: its parts, where it is short enough to stay in memory; see `spectra`. recording: its
+    samples, where they are in memory, and `path` only names them.
     """
 
     path: Path
@@ -34,20 +35,38 @@ class Source:
     frames: int
     power: Tensor
     transform: tuple[Tensor, ...] = ()
+    recording: Recording | None = None
 
 
-def examine(path: Path, config: SpectrogramConfig, keep: int = 0) -> Source:
+def examine(
+    path: Path, config: SpectrogramConfig, keep: int = 0, recording: Recording | None = None
+) -> Source:
     """Read a recording once. Raises AudioError where it is unusable, silent or under one frame.
 
     keep: how many frames of stereo it may have at most for its transform to stay in memory.
+    recording: its samples, where `path` is only what errors name it by.
     """
-    facts = blocks.facts(path)
-    plain = _analysed(facts.through(blocks.blocks(path)), facts, config, keep)
+    if recording:
+        facts = Facts(recording.sample_rate, len(recording.samples))
+    else:
+        facts = blocks.facts(path)
+    plain = _analysed(facts.through(_parts(path, recording)), facts, config, keep)
     blocks.require_sound(facts, path, seconds=config.n_fft / config.sample_rate)
     if facts.offsets.any():  # which is known only now
-        plain = _analysed(_centered(path, facts), facts, config, keep)
+        plain = _analysed(_centered(path, recording, facts), facts, config, keep)
     frames, power, transform = plain
-    return Source(path, file_digest(path), facts, frames, power, transform)
+    digest = _digest(recording) if recording else file_digest(path)
+    return Source(path, digest, facts, frames, power, transform, recording)
+
+
+def _digest(recording: Recording) -> str:
+    """SHA-256 of the samples, their rate and their number of channels."""
+    about = f"{recording.sample_rate} {len(recording.samples)} ".encode()
+    return bytes_digest(about + np.ascontiguousarray(recording.samples).tobytes())
+
+
+def _parts(path: Path, recording: Recording | None) -> Iterator[Samples]:
+    return blocks.parts_of(recording) if recording else blocks.blocks(path)
 
 
 def _analysed(
@@ -75,16 +94,16 @@ def spectra(source: Source, config: SpectrogramConfig) -> Iterator[Tensor]:
         yield from source.transform
         return
     facts = source.facts
-    parts = _centered(source.path, facts)
+    parts = _centered(source.path, source.recording, facts)
     working = blocks.resampled(parts, facts.sample_rate, config.sample_rate)
     yield from transformed(working, config)
 
 
-def _centered(path: Path, facts: Facts) -> Iterator[Samples]:
+def _centered(path: Path, recording: Recording | None, facts: Facts) -> Iterator[Samples]:
     """Blocks of a recording without its constant offset."""
     offsets = facts.offsets
     samples = 0
-    for part in blocks.blocks(path):
+    for part in _parts(path, recording):
         samples += part.shape[1]
         if samples > facts.samples:
             break

@@ -25,8 +25,8 @@ from components.stylize.networks.weights import pinned
 from components.stylize.pairs import Pair
 from components.stylize.session import Session
 from components.stylize.spectra import Source
-from components.stylize.transfer import resolved
-from components.stylize.windows import cut
+from components.stylize.transfer import settings_used
+from components.stylize.windows import windows_over
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +60,7 @@ def stylize(
     opened = session.opened
     method, styles = session.method(config)
     model = method.model
-    plain = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in vars(resolved(method, config)).items()
-    }
-    chosen = {**config.plain(), **plain}
-    if config.weights:
-        chosen["weights"] = Path(config.weights).name  # not where this machine has them
+    chosen = settings_used(method, config)
     about: dict[str, Any] = {
         "spectrogram": model.spectrogram.plain(),
         "stylize": chosen,
@@ -104,7 +98,6 @@ def _items(
 ) -> list[Item]:
     """All pairs, with their recordings read; one that several pairs share is read once."""
     sources: dict[Path, Source] = {}
-    frames_a_second = spectrogram.sample_rate / spectrogram.hop_length
     items = []
     for number, pair in enumerate(pairs):
         by_role = {}
@@ -113,12 +106,7 @@ def _items(
             if path not in sources:
                 sources[path] = session.hear(path, spectrogram)
             by_role[role] = sources[path]
-        windows = cut(
-            by_role["content"].frames,
-            clip=spectrogram.clip_frames,
-            longest=round(config.window_seconds * frames_a_second),
-            overlap=round(config.overlap_seconds * frames_a_second),
-        )
+        windows = windows_over(by_role["content"].frames, spectrogram, config)
         items.append(Item(number, pair.id, by_role, windows))
     return items
 

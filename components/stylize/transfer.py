@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +29,7 @@ __all__ = [
     "Transferred",
     "noise_like",
     "resolved",
+    "settings_used",
     "style_of",
     "transfer",
     "transfer_pair",
@@ -69,6 +72,18 @@ def resolved(method: Method, config: StylizeConfig) -> Defaults:
     if settings.get("optimizer", own.optimizer) != own.optimizer:
         own = replace(own, learning_rate=_RATES[settings["optimizer"]])
     return replace(own, **settings)
+
+
+def settings_used(method: Method, config: StylizeConfig) -> dict[str, Any]:
+    """All settings, as JSON holds them: the method's own choices where they leave it open."""
+    choices = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in vars(resolved(method, config)).items()
+    }
+    chosen = {**config.plain(), **choices}
+    if config.weights:
+        chosen["weights"] = Path(config.weights).name  # not where this machine has them
+    return chosen
 
 
 @torch.no_grad()

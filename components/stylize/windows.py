@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from audiostyle.spectrogram import SpectrogramConfig
+from components.stylize.config import StylizeConfig
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -46,6 +49,17 @@ def cut(total: int, *, clip: int, longest: int, overlap: int) -> Windows:
     frames = min(total, _size(math.ceil((total + (count - 1) * overlap) / count), clip))
     starts = tuple(round(k * (total - frames) / (count - 1)) for k in range(count))
     return Windows(total, frames, starts, overlap)
+
+
+def windows_over(total: int, spectrogram: SpectrogramConfig, config: StylizeConfig) -> Windows:
+    """Windows over a recording of so many frames, as the settings ask for them."""
+    frames_a_second = spectrogram.sample_rate / spectrogram.hop_length
+    return cut(
+        total,
+        clip=spectrogram.clip_frames,
+        longest=round(config.window_seconds * frames_a_second),
+        overlap=round(config.overlap_seconds * frames_a_second),
+    )
 
 
 def _size(frames: int, clip: int) -> int:

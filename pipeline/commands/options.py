@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from audiostyle import tracking_uris, workspace_database
 from audiostyle.uris import require_no_secret
+from pipeline.classifiers import registry_uri as registry_uri
 
 if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
     from pipeline.settings import Settings
@@ -73,21 +73,6 @@ def with_options(*groups: Iterable[Any]) -> Callable[[F], F]:
 
 # How much a command shows of its work: the parameter `detail` (pipeline/run_display.py).
 DETAIL = with_options([_VERBOSE, _QUIET])
-
-
-def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
-    """MLflow's address: the option's, or that of the sqlite database of a workspace.
-
-    Raises InputError for an address that is none of MLflow's, and for a database that MLflow
-    cannot use: now rather than after a training.
-    """
-    if tracking_uri:
-        uri = tracking_uris.tracking_uri("tracking-uri", tracking_uri)
-    else:
-        uri = tracking_uris.sqlite_uri(workspace.resolve() / "mlflow.db")
-    if path := tracking_uris.sqlite_path(uri):
-        workspace_database.check(path)
-    return uri
 
 
 def with_cache(settings: "Settings", uri: str | None) -> "Settings":

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audiostyle import bundled
 from audiostyle.command import Command
-from audiostyle.errors import InputError
 from audiostyle.options import overlay, setting_options
 from audiostyle.terminal import say, say_error
 from components.stylize.config import StylizeConfig
+from pipeline.classifiers import classifier_of
 from pipeline.commands.answers import Answer, answering
 from pipeline.commands.bulk import BulkRequest, bulk
 from pipeline.commands.bulk import options as bulk_options
-from pipeline.commands.options import DETAIL, TRACKING, WORKSPACE, registry_uri
-from pipeline.default_classifier import champion_or_bundled
+from pipeline.commands.options import DETAIL, TRACKING, WORKSPACE
 from pipeline.run_display import Detail
 
 if TYPE_CHECKING:  # it imports what the smallest installation lacks
@@ -94,7 +92,7 @@ def stylize(
     request = BulkRequest.take(options)
 
     def find(folder: Path) -> tuple[Path, str]:
-        return _model(model, workspace, tracking_uri, folder)
+        return classifier_of(model, workspace, tracking_uri, folder)
 
     styles = (*((style,) if style else ()), *more_styles)
     request = replace(request, style=styles if content is None else (), shares=shares)
@@ -151,28 +149,3 @@ def _settings(
 
         stylize = pinned(stylize)
     return stylize, reconstruct
-
-
-def _model(
-    reference: str | None, workspace: Path, tracking_uri: str | None, folder: Path
-) -> tuple[Path, str]:
-    """Folder and name of a classifier: a folder as it is, anything else from the registry.
-
-    reference: None for the champion, or the bundled classifier where there is none.
-    """
-    reference = reference or champion_or_bundled(workspace, tracking_uri)
-    if reference == bundled.CLASSIFIER_NAME:
-        return bundled.classifier(), reference
-    if Path(reference).is_dir():
-        return Path(reference), Path(reference).name
-    address = registry_uri(workspace, tracking_uri)
-    if not tracking_uri and not (workspace / "mlflow.db").exists():
-        raise InputError(
-            f"model: {reference}: the workspace {workspace} has no models yet; `audiostyle run` or"
-            " `audiostyle train` makes one, or give --model FOLDER"
-        )
-    from audiostyle.registry import Registry
-
-    registry = Registry(address)
-    version = registry.find(reference)
-    return registry.download(version, folder / "model"), version.uri

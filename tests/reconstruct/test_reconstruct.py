@@ -15,7 +15,8 @@ from components.reconstruct.measures.registry import measured
 from components.reconstruct.measures.sounds import levelled
 from components.reconstruct.measures.target_distance import lsd
 from components.reconstruct.peaks import Peaks
-from components.reconstruct.reconstruct import PEAK, publish, reconstruct
+from components.reconstruct.reconstruct import publish, reconstruct
+from components.reconstruct.sound import PEAK
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import Pair, read_pairs
 from components.stylize.stylize import stylize

@@ -1,0 +1,57 @@
+"""The classifier that a command or a call means: a folder, or a version in the registry."""
+
+import os
+from pathlib import Path
+
+from audiostyle import bundled, tracking_uris, workspace_database
+from audiostyle.errors import InputError
+from pipeline.default_classifier import champion_or_bundled
+
+WORKSPACE = "AUDIOSTYLE_WORKSPACE"
+
+
+def default_workspace() -> Path:
+    """The folder of runs, models and results where none is named."""
+    return Path(os.environ.get(WORKSPACE) or "outputs")
+
+
+def registry_uri(workspace: Path, tracking_uri: str | None = None) -> str:
+    """MLflow's address: the option's, or that of the sqlite database of a workspace.
+
+    Raises InputError for an address that is none of MLflow's, and for a database that MLflow
+    cannot use: now rather than after a training.
+    """
+    if tracking_uri:
+        uri = tracking_uris.tracking_uri("tracking-uri", tracking_uri)
+    else:
+        uri = tracking_uris.sqlite_uri(workspace.resolve() / "mlflow.db")
+    if path := tracking_uris.sqlite_path(uri):
+        workspace_database.check(path)
+    return uri
+
+
+def classifier_of(
+    reference: Path | str | None, workspace: Path, tracking_uri: str | None, folder: Path
+) -> tuple[Path, str]:
+    """Folder and name of a classifier: a folder as it is, anything else from the registry.
+
+    reference: a folder, or a version, alias or URI; None for the champion, or the bundled
+    classifier where there is none. folder: where one from the registry is put. Raises InputError
+    for one that is not there.
+    """
+    reference = reference or champion_or_bundled(workspace, tracking_uri)
+    if reference == bundled.CLASSIFIER_NAME:
+        return bundled.classifier(), bundled.CLASSIFIER_NAME
+    if Path(reference).is_dir():
+        return Path(reference), Path(reference).name
+    address = registry_uri(workspace, tracking_uri)
+    if not tracking_uri and not (workspace / "mlflow.db").exists():
+        raise InputError(
+            f"model: {reference}: the workspace {workspace} has no models yet; `audiostyle run` or"
+            " `audiostyle train` makes one, or give --model FOLDER"
+        )
+    from audiostyle.registry import Registry
+
+    registry = Registry(address)
+    version = registry.find(str(reference))
+    return registry.download(version, folder / "model"), version.uri
