@@ -22,6 +22,7 @@ from pipeline.commands.schedule import schedule
 from pipeline.commands.stylize import stylize
 from pipeline.commands.submit import submit
 from pipeline.commands.train import train
+from pipeline.commands.try_ import try_
 from pipeline.commands.ui import ui
 
 # kfp, MLflow and torch take seconds to import, and are not there without the extras: each command
@@ -55,6 +56,7 @@ _COMMANDS = (
     stylize,
     submit,
     train,
+    try_,
     ui,
 )
 for command in _COMMANDS:

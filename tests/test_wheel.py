@@ -80,8 +80,9 @@ def test_it_holds_every_module_and_nothing_else(wheel: Path) -> None:
         names = set(archive.namelist())
     assert {name for name in names if name.endswith(".py")} == modules
     assert {f"{package}/py.typed" for package in packages} <= names
-    templates = list((ROOT / "components" / "reconstruct" / "report" / "templates").iterdir())
-    assert templates and {path.relative_to(ROOT).as_posix() for path in templates} <= names
+    for folder in ("components/reconstruct/report/templates", "pipeline/trial/page"):
+        files = list((ROOT / folder).iterdir())
+        assert files and {path.relative_to(ROOT).as_posix() for path in files} <= names
     here = ROOT / "audiostyle" / "bundled"
     parts = [here / "CARD.md", *(here / "classifier").iterdir(), *(here / "pairs").glob("*/*")]
     assert len(parts) == 1 + 5 + 18
