@@ -23,7 +23,7 @@ from components.stylize.methods.parts.method import Contents, Heard, Style
 from components.stylize.methods.parts.onsets import Notes, find_notes
 from components.stylize.methods.parts.pitch import Pitch, track, voice_of
 from components.stylize.methods.parts.sorts import SPEECH, TEXTURE, heard_of, sorts_of
-from components.stylize.methods.parts.speech import median_pitch, spoken
+from components.stylize.methods.parts.speech import articulated, median_pitch, spoken
 from components.stylize.methods.parts.texture import (
     texture_of,
     textured,
@@ -34,7 +34,7 @@ from components.stylize.methods.parts.transposition import register
 WAYS = ("content", "equaliser", "map", "recall", "envelope", "notes", "voices", "beats")
 
 # Of speech: by how much its bands are mapped to the style's.
-_SPEECH_MAP = 0.5
+_SPEECH_MAP = 0.8
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class Blend(Attention):
         higher = style["speech.pitch"] - median_pitch(magnitude, pitch, item)
         semitones = float(higher * style["sorts"][SPEECH] * self.strength)
         said = spoken(magnitude, pitch.strength[item], semitones, self.spectrogram)
+        said = articulated(said, magnitude, self.spectrogram)
         own = bands.envelope(said, self.spectrogram, bands.SMOOTHING)
         gain = bands.mapped(own, style["bands.envelope"])
         said = said * bands.curve(_SPEECH_MAP * gain, self.spectrogram).exp()
