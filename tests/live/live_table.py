@@ -47,6 +47,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         # What was not run now stays as it was seen before.
         rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", text[begin:end], re.MULTILINE))
         for name, (outcome, seconds) in _RESULTS.items():
+            if not outcome:
+                continue  # interrupted
             day = time.strftime("%Y-%m-%d")
             rows[name] = f"{outcome} | {seconds:.0f} s | {day}, {version}"
         rows.pop("what", None)
