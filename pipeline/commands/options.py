@@ -73,6 +73,15 @@ def with_options(*groups: Iterable[Any]) -> Callable[[F], F]:
 
 # How much a command shows of its work: the parameter `detail` (pipeline/run_display.py).
 DETAIL = with_options([_VERBOSE, _QUIET])
+# Of a command that has no log of its own.
+QUIET = click.option(
+    "--quiet",
+    "quiet_detail",
+    flag_value="quiet",
+    callback=_set_level,
+    expose_value=False,
+    help="Show results and errors only.",
+)
 
 
 def with_cache(settings: "Settings", uri: str | None) -> "Settings":

@@ -1,6 +1,5 @@
 """`audiostyle stylize`: one pair of recordings, or all of a manifest."""
 
-import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,7 @@ from pipeline.classifiers import classifier_of
 from pipeline.commands.answers import Answer, answering
 from pipeline.commands.bulk import BulkRequest, bulk
 from pipeline.commands.bulk import options as bulk_options
-from pipeline.commands.options import DETAIL, TRACKING, WORKSPACE
-from pipeline.run_display import Detail
+from pipeline.commands.options import QUIET, TRACKING, WORKSPACE
 
 if TYPE_CHECKING:  # it imports what the smallest installation lacks
     from components.reconstruct.config import ReconstructConfig
@@ -61,7 +59,7 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML with settings of the stages.")
 @answering("stylize")
-@DETAIL
+@QUIET
 @WORKSPACE
 @TRACKING
 def stylize(
@@ -74,7 +72,6 @@ def stylize(
     config: Path | None,
     workspace: Path,
     tracking_uri: str | None,
-    detail: Detail,
     **options: Any,
 ) -> Answer:
     """Give CONTENT the style of STYLE, or do so for every row of a manifest.
@@ -111,8 +108,6 @@ def stylize(
     pair = Request.parse(content, styles, output, shares)
     pair.check()
     stylize_config, reconstruct_config = _settings(config, options)
-    if detail == "normal":
-        logging.getLogger().setLevel(logging.WARNING)
     models: list[str] = []
 
     def find_and_note(folder: Path) -> tuple[Path, str]:
