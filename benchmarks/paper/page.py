@@ -249,6 +249,7 @@ def _how() -> list[str]:
         " row, and every 250 steps of table 1, are files in `outputs/paper-full`"
         " (`--state FOLDER`). The same command resumes from them and ends with the same table as"
         " an unbroken run. It does"
-        " not write this page before everything is finished.",
+        " not write this page before everything is finished; with `--finished`, it computes nothing"
+        " and writes the page of what there is.",
         "",
     ]

@@ -22,6 +22,8 @@ def spectrograms(path: Path, shown: dict[str, Samples], rate: int, columns: int)
     figure, axes = plt.subplots(
         rows, columns, figsize=(3 * columns, 2.4 * rows), layout="constrained", squeeze=False
     )
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
     for axis, (title, sound) in zip(axes.flat, shown.items(), strict=False):
         power = np.abs(librosa.stft(sound, n_fft=2048, hop_length=256)) ** 2
         specshow(
