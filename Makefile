@@ -24,7 +24,7 @@ paper: .venv/.run  ## the paper's tables and figures, made again, in docs/paper.
 	$(BIN)/python -m benchmarks.paper $(PAPER_ARGS)
 
 test: .venv/.dev tests/browser/node_modules/.installed  ## all tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Needs a server in KF_PIPELINES_ENDPOINT; docs/cluster.md says what else can be set.
 live: .venv/.dev  ## the tests of a real Kubeflow Pipelines, and the table of what was seen

@@ -16,11 +16,31 @@ if TYPE_CHECKING:
 pytest_plugins = ["browsing"]
 
 
+# The groups of tests that take longest, for two processes to end at about the same time.
+_LONGEST = (
+    "docker",
+    "test_bulk_chaos.py",
+    "test_bulk_situations.py",
+    "test_server.py",
+    "test_stack.py",
+    "test_workspace.py",
+    "test_end_to_end.py",
+    "test_wheel.py",
+    "test_resume.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, a file stays together, as do all with containers."""
+    """Where several processes share the tests, a file stays together, as do all with containers.
+
+    The longest groups come first.
+    """
+    place: dict[pytest.Item, int] = {}
     for item in items:
         group = "docker" if item.get_closest_marker("docker") else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
+        place[item] = _LONGEST.index(group) if group in _LONGEST else len(_LONGEST)
+    items.sort(key=place.__getitem__)
 
 
 @pytest.hookimpl(wrapper=True)
