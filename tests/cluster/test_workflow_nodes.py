@@ -70,7 +70,7 @@ def test_what_argo_says_of_a_failure(
         return _argo({"group": group, "refused": refused, **nodes}, packed)
 
     cluster.objects[WORKFLOWS] = workflows
-    standin.script = [script]  # type: ignore[list-item]
+    standin.script = [script]
     done = audiostyle("submit", *TRAIN, "--poll=0.1", "--wait")
     assert done.exit_code == 1
     assert text in done.output
@@ -107,7 +107,7 @@ def test_a_driver_is_cited(
     log = f"I1126 03:22:45 14 x.go:1] resolving\nF1126 03:22:45 14 main.go:127] KFP driver: \
 driver.Container(component) failed: failed to resolve inputs: {reason}\nError: exit status 1\n"
     cluster.objects[f"{CORE}/pods/audiostyle-x-system-container-driver-17/log"] = log
-    standin.script = [script]  # type: ignore[list-item]
+    standin.script = [script]
     done = audiostyle("submit", *TRAIN, "--poll=0.1", "--wait")
     assert done.exit_code == 1
     assert f"preprocess: {DRIVER}: failed to resolve inputs: {reason}; look" in done.output

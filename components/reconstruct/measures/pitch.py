@@ -1,6 +1,7 @@
 """Whether a result plays the notes of its content: how alike their chroma are."""
 
 import librosa
+import librosa.filters
 import numpy as np
 
 from audiostyle.audio import Samples

@@ -30,7 +30,8 @@ def measure(sounds: Sounds) -> dict[str, float]:
 
 def _distance(a: Samples, b: Samples) -> float:
     """Cosine distance, in [0, 2]."""
-    return 1 - float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return 1 - float(a @ b) / max(lengths, 1e-12)
 
 
 def _mfcc(samples: Samples) -> Samples:
