@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,10 @@ def _track(registry: Registry, opened: artifacts.Artifact, record: Record) -> st
         before[0]
         if before
         else client.create_run(
-            experiment, round(1000 * time.time()) - milliseconds, record.tags, record.data
+            experiment,
+            start := round(1000 * time.time()) - milliseconds,
+            record.tags,
+            _run_name(record.data, start, metrics["test"]["balanced_accuracy"]),
         )
     )
     run_id, start = run.info.run_id, run.info.start_time
@@ -127,6 +131,17 @@ def _track(registry: Registry, opened: artifacts.Artifact, record: Record) -> st
         client.log_artifacts(run_id, str(record.figures), "figures")
     client.set_terminated(run_id, "FINISHED", start + milliseconds)
     return str(run_id)
+
+
+def _run_name(data: str, start: int, accuracy: float) -> str:
+    """What a person knows a run by: its data, when it began (UTC), its balanced accuracy.
+
+    start: milliseconds since 1970.
+    >>> _run_name("instruments", 1795662600000, 0.7166)
+    'instruments · 2026-11-26 03:10 · 0.717'
+    """
+    began = datetime.fromtimestamp(start / 1000, UTC)
+    return f"{data[:100]} · {began:%Y-%m-%d %H:%M} · {accuracy:.3f}"
 
 
 def _create(registry: Registry, run_id: str, record: Record, digest: str) -> int:

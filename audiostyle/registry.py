@@ -5,6 +5,7 @@ own `pt2` (torch.export, no pickle) for whoever serves it, and as the classifier
 stages exchange (`extra_files/`) for whoever needs its features. `registration` writes it.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 CARD = "model_card.md"
 _PREDECESSOR = "audiostyle.predecessor"
+# With it, MLflow's page shows trainings, their metrics and versions rather than chats.
+_KIND = "mlflow.experimentKind", "custom_model_development"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Version:
     created: int  # milliseconds since 1970
     aliases: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    summary: str = ""
 
     @property
     def uri(self) -> str:
@@ -143,6 +147,7 @@ class Registry:
             row.creation_timestamp,
             tuple(row.aliases),
             dict(row.tags),
+            row.description or "",
         )
 
     def latest(self, alias: str) -> Version | None:
@@ -218,7 +223,69 @@ class Registry:
     def restore(self, version: Version) -> Version:
         """Make a version the champion, as it was before."""
         self.point(CHAMPION, version)
+        self.describe()
         return self.find(str(version.version))
+
+    def attach(self, version: Version, folder: Path, name: str) -> None:
+        """Keep the files of a folder among the artifacts of a version's run, in the folder `name`.
+
+        Files that are there under the same names are replaced.
+        """
+        with explained(self.uri):
+            self.client.log_artifacts(version.run_id, str(folder), name)
+
+    def describe(self) -> None:
+        """Say of the registered model, where people browse it, what its champion is and is worth.
+
+        Its description and tags follow the champion's; without one, they say that there is none.
+        """
+        champion = self.champion()
+        text, tags = model_description(champion), model_tags(champion)
+        with explained(self.uri):
+            model = self.client.get_registered_model(MODEL)
+            if model.description != text:
+                after_collisions(lambda: self.client.update_registered_model(MODEL, text))
+            for key, value in tags.items() - model.tags.items():
+                after_collisions(partial(self.client.set_registered_model_tag, MODEL, key, value))
+            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            if experiment and _KIND[0] not in experiment.tags:
+                after_collisions(
+                    partial(self.client.set_experiment_tag, experiment.experiment_id, *_KIND)
+                )
+
+
+_ABOUT = (
+    "Classifiers of recordings whose features guide audio style transfer (audiostyle). A card of"
+    f" each version is among the artifacts of its run, as `model/{CARD}`."
+)
+
+
+def model_description(champion: Version | None) -> str:
+    """Of the registered model, in Markdown."""
+    if champion is None:
+        return (
+            f"{_ABOUT}\n\nNo version is the default yet: `audiostyle models promote V` makes one."
+        )
+    return (
+        f"{_ABOUT}\n\n**Version {champion.version} is the default** (alias `{CHAMPION}`)."
+        f" {champion.summary}"
+    )
+
+
+def model_tags(champion: Version | None) -> dict[str, str]:
+    """Of the registered model: data, licenses, accuracy and verdict of the champion."""
+    names = {
+        "data": "data_name",
+        "licenses": "licenses",
+        "balanced accuracy": "balanced_accuracy",
+        "verdict": "verdict",
+    }
+    if champion is None:
+        return {}
+    tags = {new: champion.tags.get(f"audiostyle.{old}", "") for new, old in names.items()}
+    with contextlib.suppress(ValueError):  # anybody may have set the tag to something else
+        tags["balanced accuracy"] = f"{float(tags['balanced accuracy']):.3f}"
+    return {"champion": str(champion.version)} | {k: v[:500] for k, v in tags.items() if v}
 
 
 def _local(source: str) -> str:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from conftest import ROOT
 from json_schemas import validated
 from ports import free_port
 from test_cli import audiostyle
+
+from audiostyle.registry import Registry
 
 pytestmark = pytest.mark.slow
 
@@ -191,31 +192,83 @@ def test_bad_recordings_in_the_data_are_named(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_ui_serves_the_registry(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_ui_waits_for_the_registry_and_opens_it(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     here, _ = ran
     port = free_port()
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    command = [sys.executable, "-m", "pipeline.cli", "ui", "--port", str(port)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BROWSER": str(browser)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "ui", "--port", str(port)],
+        command,
         cwd=here,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
+        env=environment,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
         start_new_session=True,
     )
-    url = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/search"
     try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    assert b"audio-style-classifier" in answer.read()
-                    return
-            except (urllib.error.URLError, ConnectionError):
-                assert process.poll() is None, "the server ended"
-                time.sleep(0.5)
-        pytest.fail("the server did not answer")
+        assert process.stdout is not None
+        page = process.stdout.readline().strip()
+        assert page == f"http://127.0.0.1:{port}/#/models/audio-style-classifier"
+        # The address is told when the server answers, not before.
+        url = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/search"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            (model,) = json.load(answer)["registered_models"]
+        assert "is the default" in model["description"]
+        tags = {tag["key"]: tag["value"] for tag in model["tags"]}
+        assert {"champion", "data", "licenses", "balanced accuracy", "verdict"} <= tags.keys()
+        until = time.monotonic() + 60
+        while not (tmp_path / "opened").exists():
+            assert time.monotonic() < until, "no browser was opened"
+            time.sleep(0.1)
+        assert (tmp_path / "opened").read_text().strip() == page
+        second = subprocess.run(
+            command, cwd=here, env=environment, capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 2
+        assert f"port: {port} cannot be used" in second.stderr
     finally:
         os.killpg(process.pid, 15)
         process.wait(30)
+
+
+def test_the_registry_has_the_report_and_sounds(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    here, _ = ran
+    registry = Registry(f"sqlite:///{here}/outputs/mlflow.db")
+    champion = registry.champion()
+    assert champion is not None
+    run = registry.client.get_run(champion.run_id)
+    accuracy = run.data.metrics["test_balanced_accuracy"]
+    assert re.fullmatch(rf"\S+ · \d{{4}}-\d\d-\d\d \d\d:\d\d · {accuracy:.3f}", run.info.run_name)
+    registry.client.download_artifacts(champion.run_id, "report", str(tmp_path))
+    sounds = sorted((tmp_path / "report" / "sounds").iterdir())
+    assert [sound.name for sound in sounds] == ["mono.wav", "stereo.wav"]
+    for sound in sounds:
+        assert sound.read_bytes() == (here / "outputs" / "latest" / sound.name).read_bytes()
+
+
+@pytest.mark.browser
+def test_the_report_in_the_registry_plays_by_itself(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, visit: Any
+) -> None:
+    here, _ = ran
+    registry = Registry(f"sqlite:///{here}/outputs/mlflow.db")
+    champion = registry.champion()
+    assert champion is not None
+    page = registry.client.download_artifacts(champion.run_id, "report/report.html", str(tmp_path))
+    opened = visit(Path(page))
+    durations = opened.wait_for_players()
+    assert len(durations) == 7 and all(duration > 0 for duration in durations)
+    opened.page.locator("#item-1 .play").click()
+    opened.wait_for("document.querySelector('#item-1 .card.result audio').currentTime > 0")
+    assert opened.complaints == []
 
 
 @pytest.mark.browser

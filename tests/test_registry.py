@@ -1,6 +1,7 @@
 """Registration and promotion against a real MLflow on sqlite."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -43,6 +44,29 @@ def test_first_version_is_registered(first: dict[str, object], uri: str, classif
     assert run.data.params["epochs"] == "4"
     metrics = json.loads((classifier / "metrics.json").read_text())
     assert run.data.metrics["test_accuracy"] == pytest.approx(metrics["test"]["accuracy"])
+
+
+def test_the_registry_says_what_it_holds_where_people_browse_it(
+    first: dict[str, object], uri: str
+) -> None:
+    registry = Registry(uri)
+    registry.promote(registry.find("1"))
+    version = registry.find("1")
+    run = registry.client.get_run(version.run_id)
+    accuracy = run.data.metrics["test_balanced_accuracy"]
+    data, began, last = run.info.run_name.split(" · ")
+    assert data == version.tags["audiostyle.data_name"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", began)
+    assert last == f"{accuracy:.3f}"
+    model = registry.client.get_registered_model(MODEL)
+    assert "**Version 1 is the default**" in model.description
+    assert version.summary and version.summary in model.description
+    assert model.tags["champion"] == "1"
+    assert model.tags["data"] == data
+    assert float(model.tags["balanced accuracy"]) == pytest.approx(accuracy, abs=1e-3)
+    assert model.tags["licenses"] == version.tags["audiostyle.licenses"]
+    assert model.tags["licenses"] in registry.card(version)
+    assert model.tags["verdict"] == first["verdict"]
 
 
 def test_registering_again_changes_nothing(
@@ -110,11 +134,13 @@ def test_promote_compare_and_rollback_by_hand(
         return CliRunner().invoke(main, ["models", *map(str, arguments), "--tracking-uri", uri])
 
     assert models("promote", third).output == f"champion is version {third}\n"
+    assert registry.client.get_registered_model(MODEL).tags["champion"] == third
     assert "champion" in models("show", third).output
     compared = models("compare", 1, third)
     assert "digest" in compared.output and "version 1" in compared.output
     back = models("rollback")
     assert back.output == f"champion is version 1, no longer {third}\n"
+    assert registry.client.get_registered_model(MODEL).tags["champion"] == "1"
     again = registry.champion()
     assert again is not None and again.version == 1
     nothing = models("rollback")

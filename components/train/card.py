@@ -53,7 +53,7 @@ def write(opened: artifacts.Artifact, metrics: dict[str, Any], clips: Spectrogra
             "",
             "## Licence",
             "",
-            f"Trained on recordings under: {_licences(clips)}. What that means for the weights is"
+            f"Trained on recordings under: {licenses(clips)}. What that means for the weights is"
             " for whoever passes them on to judge. The code is under the Apache License 2.0.",
             "",
         ]
@@ -127,7 +127,8 @@ def _worth(test: dict[str, Any]) -> list[str]:
     ]
 
 
-def _licences(clips: SpectrogramSet) -> str:
+def licenses(clips: SpectrogramSet) -> str:
+    """Licenses of the recordings, each with how many clips are under it."""
     counts = Counter(
         clip.licence or "a licence that the data set does not state" for clip in clips.clips
     )

@@ -52,6 +52,7 @@ def register(
             version = registry.find(str(version.version))
             if VERDICT not in version.tags:
                 version = _decide(registry, opened, clips, version, config)
+            registry.describe()
     except InputError:
         raise
     except AudiostyleError as error:
@@ -89,16 +90,22 @@ def _register_version(
 ) -> Version:
     settings = opened.config["train"]
     metrics = read_metrics(opened)
-    tags = {f"audiostyle.{key}": value for key, value in lineage.items() if value}
+    about = opened.table("data", "data")
+    worth = {
+        "data_name": str(about.get("name") or "data"),
+        "licenses": card.licenses(clips),
+        "accuracy": f"{metrics['test']['accuracy']:.3f}",
+        "balanced_accuracy": f"{metrics['test']['balanced_accuracy']:.3f}",
+    }
+    tags = {f"audiostyle.{key}": value for key, value in (lineage | worth).items() if value}
     if "git_revision" in lineage:
         tags["mlflow.source.git.commit"] = lineage["git_revision"]
     with tempfile.TemporaryDirectory() as folder:
         figures.draw(Path(folder), metrics, artifacts.read_table(opened.path("predictions.jsonl")))
-        about = opened.table("data", "data")
         record = Record(
             parameters=retraining.flat(settings),
             tags=tags | retraining.recipe(opened.config["content_digest"], settings),
-            data=str(about.get("name") or "data"),
+            data=worth["data_name"],
             data_digest=opened.config["data_digest"],
             data_profile={"clips": metrics["clips"], "layout": about.get("layout", "")},
             seconds=float(lineage.get("seconds", 0)),

@@ -1,5 +1,6 @@
 """The report folder: what is written, what is refused, whether the pictures show the physics."""
 
+import base64
 import hashlib
 import io
 import math
@@ -26,6 +27,7 @@ from components.reconstruct.report.page import (
     headline_metrics,
     write_report,
 )
+from components.reconstruct.report.single_file import single_file
 from components.reconstruct.report.text import flatten, number
 
 RATE = 16_000
@@ -295,6 +297,27 @@ def test_gains_turn_down_to_the_quietest_and_no_further_than_is_heard() -> None:
     assert gains({"a": -20.0, "b": -23.5, "c": -math.inf}) == {"a": -3.5, "b": 0.0, "c": 0.0}
     assert gains({"a": -10.0, "b": -60.0})["a"] == -MOST_DB
     assert gains({"a": -math.inf}) == {"a": 0.0}
+
+
+def test_the_single_file_holds_all_and_loads_nothing(tmp_path: Path, wav: Any) -> None:
+    report = tmp_path / "report"
+    report.mkdir()
+    inside = report / "50 % of #1.wav"
+    soundfile.write(inside, tone(220), RATE)
+    write_report(report, [Item("x", {"content": wav, "result": inside})], None, title="T")
+    text = single_file(report)
+    assert text is not None
+    page = Page(text)
+    sources = page.all("audio", "src") + page.all("img", "src")
+    assert len(sources) == 4
+    assert base64.b64decode(page.all("audio", "src")[0].partition(",")[2]) == wav.read_bytes()
+    assert base64.b64decode(page.all("audio", "src")[1].partition(",")[2]) == inside.read_bytes()
+    (policy,) = (p for p in page.all("meta", "content") if "default-src" in p)
+    assert "default-src 'none'; img-src data:; media-src data:; style-src 'sha256-" in policy
+    assert not page.all("a", "download"), "a link would hold each recording again"
+    links = page.all("a", "href") + page.all("link", "href") + sources
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert single_file(report, most=1000) is None
 
 
 def test_a_training_alone_and_items_alone(tmp_path: Path, wav: Any) -> None:

@@ -3,6 +3,7 @@
 import librosa
 import librosa.filters
 import numpy as np
+from librosa.filters import chroma
 
 from audiostyle.audio import Samples
 from components.reconstruct.measures.sounds import RATE, Sounds
@@ -40,5 +41,5 @@ def likeness(a: Samples, b: Samples) -> float | None:
 
 def _chroma(samples: Samples) -> Samples:
     magnitude = np.abs(librosa.stft(samples, n_fft=_N_FFT, hop_length=_HOP))
-    bank = librosa.filters.chroma(sr=RATE, n_fft=_N_FFT, tuning=0.0)
+    bank = chroma(sr=RATE, n_fft=_N_FFT, tuning=0.0)
     return np.asarray(bank @ magnitude, np.float32)
