@@ -60,7 +60,7 @@ def measure(truth: Array, probability: Array, class_names: tuple[str, ...]) -> d
 def _calibration_error(truth: Array, probability: Array) -> float:
     correct = probability.argmax(1) == truth
     bins = reliability(probability.max(1), correct)
-    return sum(b.clips / len(truth) * abs(b.accuracy - b.confidence) for b in bins)
+    return sum(b.clips / len(truth) * abs(b.accuracy - b.confidence) for b in bins if b)
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Bin:
     accuracy: float
 
 
-def reliability(confidence: Array, correct: Array, bins: int = 10) -> list[Bin]:
-    """Accuracy by confidence, in equal bins; those without clips are left out (Guo 2017).
+def reliability(confidence: Array, correct: Array, bins: int = 10) -> list[Bin | None]:
+    """Accuracy by confidence, in equal bins; None for one without clips (Guo 2017).
 
     confidence: [n] in [0, 1], of the class that was answered; correct: [n] bool.
     """
@@ -81,6 +81,7 @@ def reliability(confidence: Array, correct: Array, bins: int = 10) -> list[Bin]:
     inside = [place == index for index in range(bins)]
     return [
         Bin(int(some.sum()), float(confidence[some].mean()), float(correct[some].mean()))
-        for some in inside
         if some.any()
+        else None
+        for some in inside
     ]

@@ -15,9 +15,9 @@ import soundfile
 from PIL import Image
 
 from audiostyle.audio import Recording
+from audiostyle.charts import confusion, line_chart
 from audiostyle.errors import ArtifactError, AudioError, InputError
 from components.reconstruct.report import spectrogram_images
-from components.reconstruct.report.charts import confusion, line_chart
 from components.reconstruct.report.item_view import pair_up
 from components.reconstruct.report.loudness import MOST_DB, gains, integrated
 from components.reconstruct.report.page import (

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from xml.etree import ElementTree
 
 import made_sets
 import mlflow
@@ -163,10 +164,11 @@ def test_a_run_has_its_lineage(
         assert tags["audiostyle.image"] == "stage@sha256:1"
         assert {"audiostyle.data", "audiostyle.settings", "audiostyle.release"} <= set(tags)
     assert {f.path for f in client.list_artifacts(version.run_id, "figures")} == {
-        f"figures/{name}.png" for name in ("training", "confusion", "reliability")
+        f"figures/{name}.svg" for name in ("loss", "accuracy", "confusion", "reliability")
     }
     local = client.download_artifacts(version.run_id, "figures", str(tmp_path))
-    assert all(p.read_bytes().startswith(b"\x89PNG") for p in Path(local).iterdir())
+    for path in Path(local).iterdir():
+        assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
 
 
 def test_card_on_the_command_line(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostyle import audio
+from audiostyle.charts import LineChart, Tick, line_chart
 from audiostyle.files import replacing
 from components.reconstruct.report import spectrogram_images
 from components.reconstruct.report.browser_audio import publish
-from components.reconstruct.report.charts import LineChart, line_chart
 from components.reconstruct.report.findings import Finding, findings
 from components.reconstruct.report.loudness import MOST_DB, gains, integrated
 from components.reconstruct.report.text import MINUS, duration, flatten
@@ -56,7 +56,7 @@ class Card:
     facts: str
     gain: float
     down_db: str
-    time_ticks: list[spectrogram_images.Tick]
+    time_ticks: list[Tick]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ItemView:
     search: str
     pair: str
     cards: list[Card]
-    frequency_ticks: list[spectrogram_images.Tick]
+    frequency_ticks: list[Tick]
     loudest_db: float
     level: str
     losses: LineChart | None

@@ -19,10 +19,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from audiostyle.chart_drawing import draw_confusion, draw_lines
+from audiostyle.charts import Confusion, LineChart, confusion, training_charts
 from audiostyle.errors import ArtifactError, AudioError, InputError
 from audiostyle.files import replacing
 from components.reconstruct.report import spectrogram_images
-from components.reconstruct.report.charts import Confusion, LineChart, confusion, line_chart
 from components.reconstruct.report.findings import (
     findings,
     heading,
@@ -228,28 +229,11 @@ def _view_training(training: Training | None) -> _TrainingView | None:
         return None
     accuracy, history = training.accuracy, training.history
     chance = accuracy.get("chance")
-    charts = {}
-    for kind in ("loss", "accuracy"):
-        names = dict.fromkeys(k for epoch in history for k in epoch if k.endswith(f"_{kind}"))
-        series = {
-            name.removesuffix(f"_{kind}").replace("_", " "): [
-                e.get(name, math.nan) for e in history
-            ]
-            for name in names
-        }
-        if series and kind == "accuracy" and chance is not None:
-            series["chance"] = [chance] * len(history)
-        first = int(history[0].get("epoch", 1)) if history else 1
-        chart = line_chart(
-            series, x_name="epoch", first=first, span=(0, 1) if kind == "accuracy" else None
-        )
-        if chart:
-            charts[kind] = chart
     others = {k: v for k, v in training.verdict.items() if k not in ("verdict", "reason")}
     verdict = str(training.verdict.get("verdict", ""))
     title, meaning = verdict_words(verdict)
     return _TrainingView(
-        charts=charts,
+        charts=training_charts(history, chance),
         epochs=[{k: number(v) for k, v in epoch.items()} for epoch in history],
         confusion=confusion(training.class_names, training.confusion)
         if training.confusion
@@ -276,6 +260,11 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"number": number, "percent": percent, "whole_percent": whole_percent}
     environment.tests["share"] = is_share
+    # Both escape what is not theirs.
+    environment.globals |= {
+        "draw_lines": lambda *given: Markup(draw_lines(*given)),  # noqa: S704
+        "draw_confusion": lambda *given: Markup(draw_confusion(*given)),  # noqa: S704
+    }
     for kind in ("css", "js"):
         text = (_TEMPLATES / f"report.{kind}").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

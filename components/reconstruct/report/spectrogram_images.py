@@ -7,7 +7,6 @@ through a colour map and encoded, and the page draws the ticks as SVG, crisp at 
 import io
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import matplotlib
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from audiostyle.audio import Source, mono
+from audiostyle.charts import Tick
 
 Levels = npt.NDArray[np.float32]
 
@@ -129,16 +129,8 @@ def lowest(highest_hz: float) -> float:
     return min(LOWEST_HZ, highest_hz / 10)
 
 
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis. at: position in percent, from the left or from the top."""
-
-    at: float
-    label: str
-
-
 def frequency_ticks(highest_hz: float) -> list[Tick]:
-    """Half decades (100, 300, 1k, ...) between the bottom and the top of a picture."""
+    """Half decades (100, 300, 1k, ...) between bottom and top of a picture, in per cent of it."""
     bottom = lowest(highest_hz)
     ticks = []
     for decade in range(6):

@@ -1,6 +1,6 @@
-"""Geometry of the report's drawings: line charts and the confusion matrix, as numbers for SVG.
+"""Geometry of charts: lines and the confusion matrix, as numbers for SVG.
 
-The templates draw them; here is what needs arithmetic, so that it can be tested as numbers.
+`chart_drawing` draws them; here is what needs arithmetic, so that it can be tested as numbers.
 Lengths are SVG user units.
 """
 
@@ -8,12 +8,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from components.reconstruct.report.spectrogram_images import Tick
-
 WIDTH, HEIGHT = 340.0, 170.0
 _Scale = Callable[[float], float]
 # The points that a curve of this width can show.
 _MOST_POINTS = 240
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis. at: position from the left or the top, in units of what it marks."""
+
+    at: float
+    label: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,32 @@ def line_chart(
         logarithmic=logarithmic,
         x_name=x_name,
     )
+
+
+def training_charts(
+    history: Sequence[Mapping[str, float]], chance: float | None = None
+) -> dict[str, LineChart]:
+    """Curves of a training by kind, loss and accuracy; a kind without values has none.
+
+    history: an entry an epoch, with `epoch` and names that end in _loss or _accuracy. chance: what
+    accuracy is compared with.
+    """
+    charts = {}
+    for kind in ("loss", "accuracy"):
+        names = dict.fromkeys(k for epoch in history for k in epoch if k.endswith(f"_{kind}"))
+        series = {
+            name.removesuffix(f"_{kind}").replace("_", " "): [
+                epoch.get(name, math.nan) for epoch in history
+            ]
+            for name in names
+        }
+        if series and kind == "accuracy" and chance is not None:
+            series["chance"] = [chance] * len(history)
+        first = int(history[0].get("epoch", 1)) if history else 1
+        span = (0.0, 1.0) if kind == "accuracy" else None
+        if chart := line_chart(series, x_name="epoch", first=first, span=span):
+            charts[kind] = chart
+    return charts
 
 
 def _path(values: Sequence[float], x: _Scale, y: _Scale) -> str:
