@@ -197,9 +197,11 @@ def _pod(kubectl: Callable[..., str], run: str) -> str:
                 f"pipeline/runid={run},app.kubernetes.io/component=train",
             ),
             *("--field-selector", "status.phase=Running", "--output", "name"),
+            *("--sort-by", ".metadata.creationTimestamp"),
         ).split()
         if found:
-            return found[0].removeprefix("pod/")
+            # check-changes runs the same stage, and its pod may still be there.
+            return found[-1].removeprefix("pod/")
         time.sleep(1)
     raise AssertionError("no pod of train")
 
