@@ -30,6 +30,7 @@ _LONGEST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, a file stays together, as do all with containers.
 
