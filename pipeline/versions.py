@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from audiostyle.errors import InputError
 from audiostyle.recordings import is_object
 from audiostyle.store import open_store
 from audiostyle.uris import split_object
@@ -34,13 +35,18 @@ def of_data(data: Path, config: PreprocessConfig, name: str = "") -> str:
 def of_pairs(manifest: Path) -> str:
     """SHA-256 over a manifest of pairs and the recordings that it names; of objects, their tags.
 
-    Raises InputError for a manifest that cannot be used.
+    Raises InputError for a manifest that cannot be used, and for a file that is not there: it would
+    be missed when the classifier has been trained.
     """
     rows = [
         ([pair.id, role, Path(place).name], place)
         for pair in read_pairs(manifest)
         for role, place in pair.recordings().items()
     ]
+    for _, place in rows:
+        if not is_object(place) and not Path(place).is_file():
+            there = Path(place).exists()
+            raise InputError(f"{place}: {'is not a file' if there else 'does not exist'}")
     objects = [[*said, str(place), _tag(str(place))] for said, place in rows if is_object(place)]
     return version_of(objects, [(said, Path(p)) for said, p in rows if not is_object(p)])
 

@@ -50,8 +50,8 @@ def shown(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 def executed(done: subprocess.CompletedProcess[str]) -> list[str]:
     """Names of the tasks that ran, rather than came from kfp's cache."""
-    lines = [line.split(maxsplit=1) for line in done.stderr.splitlines()]
-    return [stage for stage, text in lines if re.fullmatch(r"(\d+ min )?\d+ s", text)]
+    lines = [re.fullmatch(r"(\S+) +(\d+ min )?\d+ s", line) for line in done.stderr.splitlines()]
+    return [line[1] for line in lines if line]
 
 
 def test_one_command(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
