@@ -144,6 +144,8 @@ def _processes_up(folder: Path, settings: Mapping[str, str]) -> None:
         **more,
         "MLFLOW_BACKEND_STORE_URI": database,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        # Seven processes that wait for work on traces of language models.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     _start(folder, "mlflow", server, environment, _answers(f"{mlflow.geturl()}/health"))
 

@@ -55,6 +55,7 @@ class MlflowServer:
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_DEFAULT_REGION": "us-east-1",
             "DO_NOT_TRACK": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -95,7 +95,11 @@ def registry(store: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
             [sys.executable, "-m", "mlflow", "server", "--port", "5000", *places],
             stdout=log,
             stderr=log,
-            env={**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+            env={
+                **os.environ,
+                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            },
             start_new_session=True,
         )
     try:

@@ -53,6 +53,8 @@ def ui(port: int, no_open: bool, workspace: Path) -> None:
     # Standard output has the address alone; what the server says of itself is no result.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    # Seven processes that wait for work on traces of language models.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     # uvicorn puts the current folder first on the path of its workers, whatever the environment
     # says: so it is the one of the installation, in which no stranger's module lies.
     os.chdir(sys.prefix)
