@@ -182,7 +182,8 @@ def test_upload_transfer_listen_and_download(
     words = ["stylize", "--manifest", str(table), "--out", "results", "--model", str(classifier)]
     subprocess.run([*COMMAND, *words, "--workers", "1"], cwd=tmp_path, env=ENVIRONMENT, check=True)
     (again,) = (tmp_path / "results").glob("*.wav")
-    assert np.array_equal(audio.read(again).samples, result.samples)
+    # A worker computes in one thread, so that a sample may be rounded to the next of 16 bits.
+    assert np.abs(audio.read(again).samples - result.samples).max() < 1.5 / 2**15
 
     # What was made is there after the page is loaded again, on a phone, too.
     small = tab(NARROW, "dark")

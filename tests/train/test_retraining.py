@@ -69,7 +69,9 @@ def test_what_differs_is_said(clips: Path, tmp_path: Path, registry_uri: str) ->
 
     same = decide(clips, uri, config)
     assert (same.decision, "version 1" in same.reason) == ("skip", True)
-    assert "12 clips" in registered.pop("warning")  # of the training, not of the decision
+    # Of the training, not of the decision.
+    assert "12 clips" in registered.pop("warning")
+    assert registered.pop("accuracy") > registered.pop("chance")
     no_verdict = {"verdict": "", "reason": ""}
     assert same.registration() | no_verdict == registered | no_verdict
     assert decide(clips, uri, made_sets.training(device="cpu")).decision == "skip"
