@@ -273,6 +273,8 @@ def test_a_task_that_fails_says_why(ran: Ran, tmp_path: Path) -> None:
 def test_what_containers_may_not_read_is_named_first(ran: Ran, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     (tmp_path / "pairs.csv").write_text("id,content,style\nx,a.wav,b.wav\n")
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes((ran.pairs.parent / "a.wav").read_bytes())
     done = ran.again(pairs=tmp_path / "pairs.csv")
     assert done.returncode == 2
     assert f"run: {tmp_path}: containers run as user 10001" in done.stderr.splitlines()[-1]
