@@ -18,6 +18,7 @@ from audiostyle.errors import InputError
 from components.reconstruct.measures.sounds import RATE, levelled
 from components.reconstruct.measures.target_distance import gain
 from components.reconstruct.measures.target_distance import lsd as frame_by_frame
+from components.reconstruct.measures.timbre import distance as timbre
 
 __all__ = ["RATE", "Measures", "gain", "lsd", "means", "measured", "pitch", "prepared", "timbre"]
 
@@ -85,15 +86,9 @@ def alignment(a: Samples, b: Samples) -> NDArray[np.int_]:
     return steps
 
 
-def timbre(result: Samples, style: Samples) -> float:
-    """Cosine distance of the mean MFCC 2 to 14 to the style's; lengths may differ."""
-    a, b = (_mfcc(sound).mean(1) for sound in (result, style))
-    return 1 - float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
-
-
 def spread(result: Samples, style: Samples) -> float:
     """By how much MFCC 2 to 14 deviate otherwise than the style's: mean of |log ratio|."""
-    a, b = (_mfcc(sound, heard=True).std(1) + 0.1 for sound in (result, style))
+    a, b = (_heard_mfcc(sound).std(1) + 0.1 for sound in (result, style))
     return float(np.abs(np.log(a / b)).mean())
 
 
@@ -140,15 +135,14 @@ def means(rows: list[Mapping[str, float]]) -> dict[str, float]:
     return summary
 
 
-def _mfcc(sound: Samples, heard: bool = False) -> NDArray[np.float64]:
-    found = librosa.feature.mfcc(
+def _heard_mfcc(sound: Samples) -> NDArray[np.float64]:
+    """MFCC 2 to 14 of the frames that are not much softer than the loudest."""
+    coefficients = librosa.feature.mfcc(
         y=sound, sr=RATE, n_mfcc=14, n_fft=_N_FFT, hop_length=_HOP, n_mels=_BANDS
     )
-    if heard:
-        level = librosa.feature.rms(y=sound, frame_length=_N_FFT, hop_length=_HOP)[0]
-        found = found[:, level > level.max() * 10 ** (-_HEARD_DB / 20)]
-    rest: NDArray[np.float64] = found[1:]
-    return rest
+    level = librosa.feature.rms(y=sound, frame_length=_N_FFT, hop_length=_HOP)[0]
+    heard: NDArray[np.float64] = coefficients[1:, level > level.max() * 10 ** (-_HEARD_DB / 20)]
+    return heard
 
 
 def _log_mel(samples: Samples) -> NDArray[np.float32]:

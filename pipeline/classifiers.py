@@ -1,13 +1,15 @@
 """The classifier that a command or a call means: a folder, or a version in the registry."""
 
+import logging
 import os
 from pathlib import Path
 
 from audiostyle import bundled, tracking_uris, workspace_database
 from audiostyle.errors import InputError
-from pipeline.default_classifier import champion_or_bundled
 
 WORKSPACE = "AUDIOSTYLE_WORKSPACE"
+
+log = logging.getLogger(__name__)
 
 
 def default_workspace() -> Path:
@@ -39,7 +41,7 @@ def classifier_of(
     classifier where there is none. folder: where one from the registry is put. Raises InputError
     for one that is not there.
     """
-    reference = reference or champion_or_bundled(workspace, tracking_uri)
+    reference = reference or _champion_or_bundled(workspace, tracking_uri)
     if reference == bundled.CLASSIFIER_NAME:
         return bundled.classifier(), bundled.CLASSIFIER_NAME
     if Path(reference).is_dir():
@@ -55,3 +57,29 @@ def classifier_of(
     registry = Registry(address)
     version = registry.find(str(reference))
     return registry.download(version, folder / "model"), version.uri
+
+
+def _champion_or_bundled(workspace: Path, tracking_uri: str | None) -> str:
+    """`champion`, or the name of the bundled classifier, which the log then says.
+
+    A server that does not answer is an error, and not a registry without a champion. Raises
+    AudiostyleError.
+    """
+    if _has_champion(workspace, tracking_uri):
+        return "champion"
+    log.warning(
+        "model: %s has no champion; the bundled classifier of 12 instruments is used",
+        f"the registry {tracking_uri}" if tracking_uri else f"the workspace {workspace}",
+    )
+    return bundled.CLASSIFIER_NAME
+
+
+def _has_champion(workspace: Path, tracking_uri: str | None) -> bool:
+    uri = registry_uri(workspace, tracking_uri)
+    path = tracking_uris.sqlite_path(uri)
+    if path and not workspace_database.exists(path):
+        return False
+    # It imports MLflow, which takes seconds.
+    from audiostyle.registry import Registry
+
+    return Registry(uri).champion() is not None

@@ -1,7 +1,5 @@
 """The bundled pairs, stylized with the bundled classifier, as a page to hear and see."""
 
-import os
-import sys
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -11,7 +9,6 @@ from audiostyle.errors import ArtifactError, InputError
 from pipeline.run_display import Display
 
 _TITLE = "Demo of audiostyle"
-_SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def make(out: Path, display: Display) -> Path:
@@ -57,11 +54,6 @@ def _check(out: Path) -> None:
     except (ArtifactError, KeyError, TypeError):
         pass
     raise InputError(f"out: {out}: is in the way: not the folder of an earlier demo; name another")
-
-
-def has_screen() -> bool:
-    """Whether a browser could open a window here."""
-    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, _SCREENS))
 
 
 def show(page: Path) -> bool:

@@ -9,6 +9,7 @@ from audiostyle.command import Command
 from pipeline.commands.answers import Answer, answering
 from pipeline.commands.options import DETAIL, WORKSPACE
 from pipeline.run_display import Detail, Display
+from pipeline.screen import has_screen
 
 
 @click.command(cls=Command)
@@ -32,5 +33,5 @@ def demo(out: Path | None, no_open: bool, detail: Detail, workspace: Path) -> An
     if detail == "normal":
         logging.getLogger().setLevel(logging.WARNING)
     page = demonstration.make(out or workspace / "demo", Display(detail))
-    opened = not no_open and demonstration.has_screen() and demonstration.show(page)
+    opened = not no_open and has_screen() and demonstration.show(page)
     return Answer.lines({"report": str(page), "opened": opened}, [f"Report    {page}"])

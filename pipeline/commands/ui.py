@@ -14,6 +14,7 @@ from audiostyle.command import Command
 from audiostyle.errors import InputError
 from audiostyle.terminal import say
 from pipeline.commands.options import WORKSPACE, registry_uri
+from pipeline.screen import has_screen
 
 # How long a server may take to start, on a busy machine.
 _MOST_SECONDS = 300
@@ -109,8 +110,4 @@ def _answers(port: int) -> bool:
 
 def _has_browser() -> bool:
     """Whether a page can be shown: not in a terminal alone, whose browser would take it over."""
-    if os.environ.get("BROWSER"):
-        return True
-    displays = ("DISPLAY", "WAYLAND_DISPLAY")
-    has_display = sys.platform == "darwin" or any(os.environ.get(name) for name in displays)
-    return has_display and sys.stdout.isatty()
+    return bool(os.environ.get("BROWSER")) or (has_screen() and sys.stdout.isatty())

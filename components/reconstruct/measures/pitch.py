@@ -1,7 +1,6 @@
 """Whether a result plays the notes of its content: how alike their chroma are."""
 
 import librosa
-import librosa.filters
 import numpy as np
 from librosa.filters import chroma
 

@@ -20,7 +20,7 @@ def measure(sounds: Sounds) -> dict[str, float]:
     vectors = [_mfcc(x) for x in heard if x is not None and len(x) >= _N_FFT and x.any()]
     if len(vectors) < len(heard):
         return {}
-    of_result, of_content = (_distance(vector, vectors[2]) for vector in vectors[:2])
+    of_result, of_content = (_cosine_distance(vector, vectors[2]) for vector in vectors[:2])
     return {
         "timbre distance of the result to the style": of_result,
         "timbre distance of the content to the style": of_content,
@@ -28,8 +28,12 @@ def measure(sounds: Sounds) -> dict[str, float]:
     }
 
 
-def _distance(a: Samples, b: Samples) -> float:
-    """Cosine distance, in [0, 2]."""
+def distance(a: Samples, b: Samples) -> float:
+    """Cosine distance of two sounds' mean MFCC 2 to 14, in [0, 2]; their lengths may differ."""
+    return _cosine_distance(_mfcc(a), _mfcc(b))
+
+
+def _cosine_distance(a: Samples, b: Samples) -> float:
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     # Rounded, since a copy is at no distance, and shares of rounding errors mean nothing.
     return round(1 - float(a @ b) / max(lengths, 1e-12), 9)
