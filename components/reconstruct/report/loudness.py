@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
 from audiostyle.audio import blocks
 
@@ -30,6 +29,9 @@ def integrated(path: Path) -> float:
 
     Raises AudioError like `audio.read`.
     """
+    # Its import takes a second, which a process that shows no page need not spend.
+    from scipy.signal import lfilter
+
     facts = blocks.facts(path)
     size = max(1, round(_STEP * facts.sample_rate))
     filters = _weighting(facts.sample_rate)

@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -200,5 +199,7 @@ def _quick(length: int) -> int:
 @cache
 def _palette() -> npt.NDArray[np.uint8]:
     """[256, 3] red, green, blue."""
+    import matplotlib  # half a second, for a page only
+
     colours = matplotlib.colormaps[COLOURS](np.arange(256))[:, :3]
     return np.asarray(np.rint(colours * 255), np.uint8)
