@@ -161,6 +161,16 @@ def test_upload_transfer_listen_and_download(
     opened.wait_for("!players.content.paused && players.result.paused")
     assert page.evaluate("players.content.currentTime") > 0.05
     assert page.is_checked(".switch input[value=content]")
+    # Of several styles, the chosen one goes on playing, at the same level.
+    assert page.locator("#heard-style option").all_inner_texts() == ["wind.flac", "reed.aiff"]
+    page.select_option("#heard-style", label="reed.aiff")
+    opened.wait_for("!players.style.paused && players.content.paused")
+    assert page.evaluate("players.style.src").endswith(transfer["styles"][1]["id"])
+    assert "reed.aiff" in page.inner_text(".pictures .style figcaption")
+    sounds[1] = transfer["styles"][1]
+    volumes = page.evaluate("ROLES.map(role => players[role].volume)")
+    levels = [sound["rms"] * volume for sound, volume in zip(sounds, volumes, strict=True)]
+    assert max(levels) == pytest.approx(min(levels), rel=0.02)
     page.click("#play")
     assert page.evaluate("ROLES.every(role => players[role].paused)")
 

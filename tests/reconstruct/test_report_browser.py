@@ -305,6 +305,7 @@ def test_a_download_has_the_bytes_and_the_name(report: Any, chromium: Any, visit
         context = chromium.new_context(accept_downloads=True)
         page = context.new_page()
         page.goto(f"http://127.0.0.1:{web.server_port}/{report.name}")
+        assert not page.locator("#from-disk").is_visible()
         for role, name in (("content", "Take 0 (final) é.wav"), ("result", "c.wav")):
             link = page.locator(f"#item-1 .card.{role} .file a")
             assert link.inner_text() == name
@@ -315,10 +316,11 @@ def test_a_download_has_the_bytes_and_the_name(report: Any, chromium: Any, visit
             assert waiting.value.path().read_bytes() == (report.parent / url).read_bytes()
         context.close()
         web.shutdown()
-    # From disk, where browsers ignore the attribute, the file opens beside the page.
+    # From disk, where browsers ignore the attribute, the file opens beside the page, which says so.
     page = visit(report).page
+    assert "Save link as" in page.locator("#from-disk").inner_text()
     with page.expect_popup() as popup:
-        page.locator("#item-1 .card.result .file a").click()
+        page.get_by_role("link", name="Open the result, c.wav").first.click()
     assert popup.value.url.endswith("/c.wav")
     assert page.url == report.as_uri()
 

@@ -282,9 +282,27 @@ for (const each of ROLES) {
 }
 
 function listen(transfer, focus) {
-  ROLES.forEach((each) => players[each].pause());
   current = transfer;
-  const sounds = { content: transfer.content, style: transfer.styles[0], result: transfer.result };
+  $("#heard").hidden = transfer.styles.length < 2;
+  $("#heard-style").replaceChildren(...transfer.styles.map((sound, number) => new Option(sound.name, String(number))));
+  load(0);
+  $("#listen").hidden = false;
+  $("#listen-what").textContent = `${title(transfer)} · ${words(transfer.settings)}`;
+  $("#download").href = `recordings/${transfer.result.id}/download`;
+  $("#row").href = `transfers/${transfer.number}/pairs.csv`;
+  for (const [number, item] of shown) item.classList.toggle("on", number === transfer.number);
+  $(".switch input[value=result]").checked = true;
+  follow();
+  if (focus) {
+    $("#listen").scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    $("#play").focus({ preventScroll: true });
+  }
+}
+
+// Give the players and the pictures what they play and show: of several styles, one.
+function load(style) {
+  ROLES.forEach((each) => players[each].pause());
+  const sounds = { content: current.content, style: current.styles[style], result: current.result };
   // One level: the loudest are turned down to the quietest, by 20 dB at most.
   const levels = Object.values(sounds).map((sound) => sound.rms);
   const level = Math.max(Math.min(...levels), Math.max(...levels) / 10);
@@ -309,17 +327,6 @@ function listen(transfer, focus) {
     });
     figure.append(caption, frame);
     $(".pictures").append(figure);
-  }
-  $("#listen").hidden = false;
-  $("#listen-what").textContent = `${title(transfer)} · ${words(transfer.settings)}`;
-  $("#download").href = `recordings/${transfer.result.id}/download`;
-  $("#row").href = `transfers/${transfer.number}/pairs.csv`;
-  for (const [number, item] of shown) item.classList.toggle("on", number === transfer.number);
-  $(".switch input[value=result]").checked = true;
-  follow();
-  if (focus) {
-    $("#listen").scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-    $("#play").focus({ preventScroll: true });
   }
 }
 
@@ -357,6 +364,13 @@ function turn() {
 }
 
 $("#play").addEventListener("click", turn);
+$("#heard-style").addEventListener("change", (event) => {
+  const goesOn = playing();
+  load(Number(event.target.value));
+  $(".switch input[value=style]").checked = true;
+  switchTo();
+  if (goesOn) turn();
+});
 $("#seek").addEventListener("input", (event) => {
   const player = players[role()];
   player.currentTime = (event.target.value / 1000) * (player.duration || 0);

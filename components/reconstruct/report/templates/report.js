@@ -257,6 +257,13 @@
     return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
   };
 
+  // From disk, browsers ignore that a link is a download, and give scripts no file to offer.
+  const links = Array.from(document.querySelectorAll(".file a[download]"));
+  if (location.protocol === "file:" && links.length) {
+    links.forEach((link) => link.setAttribute("aria-label", link.getAttribute("aria-label").replace(/^Download/, "Open")));
+    document.getElementById("from-disk").hidden = false;
+  }
+
   const sounds = Array.from(document.querySelectorAll("audio"));
   const keys = document.getElementById("keys");
   if (keys) keys.hidden = false;
