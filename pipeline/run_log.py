@@ -7,6 +7,7 @@ display: that a stage begins and ends, how far it is, and warnings.
 
 import contextlib
 import logging
+import os
 import re
 import time
 import uuid
@@ -30,6 +31,11 @@ _CACHED = re.compile(r"Task '?([\w-]+)'? cache hit ")
 _INDENT = "    "
 # What kfp's executor puts before a line of a task's own log, and what it says itself.
 _EXECUTOR = re.compile(r"\[KFP Executor [^\]]*\]: ")
+# Logs that stay in a workspace: the newest, and those written to within the last day, which may be
+# of runs that go on.
+NEWEST = 50
+_DAY = 24 * 60 * 60
+_NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}\.log")
 
 
 class RunLog(TextIOBase):
@@ -104,7 +110,8 @@ class RunLog(TextIOBase):
 def recorded(workspace: Path, display: Display) -> Iterator[RunLog]:
     """A log of its own for a run: WORKSPACE/logs/TIME-ID.log. An error that ends the run names it.
 
-    Inside, whatever is printed and logged goes there. Raises InputError where no log can be made.
+    Inside, whatever is printed and logged goes there. Old logs are deleted. Raises InputError where
+    no log can be made.
     """
     folder = workspace / "logs"
     try:
@@ -113,6 +120,7 @@ def recorded(workspace: Path, display: Display) -> Iterator[RunLog]:
         raise InputError(f"workspace: {folder}: no folder for logs: {error.strerror}") from None
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}.log"
     with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+        _delete_old(folder)
         log = RunLog(path, file, display)
         try:
             with contextlib.redirect_stdout(log), _logged_to(log):
@@ -127,6 +135,23 @@ def recorded(workspace: Path, display: Display) -> Iterator[RunLog]:
             raise
         finally:
             display.stop(failed=False)
+
+
+def _delete_old(folder: Path) -> None:
+    """Delete logs beyond the newest `NEWEST`. Links and files of other names stay."""
+    if folder.is_symlink():
+        return
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+        )
+        for name in names[:-NEWEST]:
+            # Another run may delete the same ones.
+            with contextlib.suppress(OSError):
+                if time.time() - (folder / name).lstat().st_mtime > _DAY:
+                    (folder / name).unlink()
 
 
 @contextlib.contextmanager

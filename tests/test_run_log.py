@@ -57,6 +57,38 @@ def test_an_error_that_nobody_foresaw_names_stage_and_log(
     assert [line.split()[:2] for line in shown.err.splitlines()] == [["fail", "failed"]]
 
 
+def test_old_logs_are_deleted_and_nothing_else(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    old = [logs / f"20250101-0000{number:02d}-0a1b2c.log" for number in range(60)]
+    others = [logs / "notes.log", logs / "20240101-000000-0a1b2c.log.gz", tmp_path / "mine.log"]
+    for path in (*old, *others):
+        path.write_text("x")
+        os.utime(path, (0, 0))
+    link = logs / "20230101-000000-0a1b2c.log"
+    link.symlink_to(others[-1])
+    folder = logs / "20230101-000001-0a1b2c.log"
+    folder.mkdir()
+    going_on = old[0]
+    os.utime(going_on)
+    with recorded(tmp_path, Display("quiet")) as log:
+        pass
+    assert [path for path in old if path.exists()] == [going_on, *old[11:]]
+    assert log.path.exists() and link.is_symlink() and folder.is_dir()
+    assert all(path.exists() for path in others)
+
+    # A folder that is a link is somebody's own place.
+    elsewhere = tmp_path / "elsewhere"
+    logs.rename(elsewhere)
+    logs.symlink_to(elsewhere)
+    for path in old[11:]:
+        os.utime(path.parent.resolve() / path.name, (0, 0))
+    for _ in range(3):
+        with recorded(tmp_path, Display("quiet")):
+            pass
+    assert all(path.exists() for path in old[11:])
+
+
 def test_secrets_stay_out_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "open-sesame-5f1c")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "word-of-the-server")
