@@ -4,15 +4,19 @@ import hashlib
 import os
 import posixpath
 import shutil
+import tempfile
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from audiostyle.errors import AudioError, InputError
 from audiostyle.store import Store, StoreUnavailableError, open_store
-from audiostyle.uris import beside_s3, split_object
+from audiostyle.store.base import require_key
+from audiostyle.uris import beside_s3, file_path, scheme_of, split_object
 
 # Objects that are fetched at a time.
 AT_A_TIME = 8
@@ -23,6 +27,26 @@ _NAME = 200
 def is_object(place: Path | str) -> bool:
     """Whether a place is an object in a bucket."""
     return isinstance(place, str) and place.startswith("s3://")
+
+
+def place_of(name: str, text: str) -> Path | str:
+    """A path, or the URI of an object, from a path, file:// or s3:// as people write it.
+
+    name: of the argument. Raises InputError that begins with it.
+    """
+    scheme = scheme_of(text)
+    if scheme == "file":
+        return file_path(text)
+    if scheme == "s3":
+        uri = f"s3://{text[5:]}"
+        try:
+            require_key(split_object(uri)[1])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+        return uri
+    if "://" in text:
+        raise InputError(f"{name}: {text:.200}: a path, file:// or s3://bucket/key is needed")
+    return Path(text)
 
 
 def beside(manifest: Path | str, place: str) -> Path | str:
@@ -58,6 +82,52 @@ def fetch(uri: str, target: Path, store: Store | None = None) -> str:
         target.unlink(missing_ok=True)
         raise
     return stream.tag
+
+
+@contextmanager
+def local_file(place: Path | str) -> Iterator[Path]:
+    """The file of a recording: its own, or one that is fetched and removed at the end.
+
+    An AudioError about the file names the place. Raises the errors of `fetch`.
+    """
+    if not is_object(place):
+        yield Path(place)
+        return
+    with tempfile.TemporaryDirectory(prefix="audiostyle-") as folder:
+        path = Path(folder) / _file_name(str(place))
+        fetch(str(place), path)
+        with naming_objects({path: place}):
+            yield path
+
+
+@contextmanager
+def naming_objects(places: Mapping[Path, Path | str]) -> Iterator[None]:
+    """Inside, an AudioError about a file that was fetched names the object instead.
+
+    places: of each file.
+    """
+    try:
+        yield
+    except AudioError as error:
+        place = places.get(Path(error.path))
+        if place is None or not is_object(place):
+            raise
+        raise AudioError(place, error.reason) from None
+
+
+@contextmanager
+def output_file(place: Path | str, folder: Path) -> Iterator[Path]:
+    """Where to write a recording: its path, or a file in `folder`, which then goes to its bucket.
+
+    Raises StoreUnavailableError where the store fails.
+    """
+    if not is_object(place):
+        yield Path(place)
+        return
+    bucket, key = split_object(str(place))
+    path = folder / f"output{posixpath.splitext(key)[1].lower()}"
+    yield path
+    open_store(bucket).put_file(key, path)
 
 
 class Recordings:

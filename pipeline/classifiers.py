@@ -37,49 +37,43 @@ def classifier_of(
 ) -> tuple[Path, str]:
     """Folder and name of a classifier: a folder as it is, anything else from the registry.
 
-    reference: a folder, or a version, alias or URI; None for the champion, or the bundled
-    classifier where there is none. folder: where one from the registry is put. Raises InputError
-    for one that is not there.
+    reference: a folder, the bundled classifier's name, or a version, alias or URI; None for the
+    champion, or the bundled classifier where there is none. folder: where one from the registry is
+    put. Raises InputError for one that is not there. A server that does not answer is an error,
+    and not a registry without a champion.
     """
-    reference = reference or _champion_or_bundled(workspace, tracking_uri)
     if reference == bundled.CLASSIFIER_NAME:
         return bundled.classifier(), bundled.CLASSIFIER_NAME
-    if Path(reference).is_dir():
+    if reference and Path(reference).is_dir():
         return Path(reference), Path(reference).name
     address = registry_uri(workspace, tracking_uri)
+    if not reference and not _may_have_models(address):
+        return _bundled(workspace, tracking_uri)
     if not tracking_uri and not (workspace / "mlflow.db").exists():
         raise InputError(
             f"model: {reference}: the workspace {workspace} has no models yet; `audiostyle run` or"
             " `audiostyle train` makes one, or give --model FOLDER"
         )
+    # It imports MLflow, which takes seconds.
     from audiostyle.registry import Registry
 
     registry = Registry(address)
-    version = registry.find(str(reference))
+    version = registry.find(str(reference)) if reference else registry.champion()
+    if version is None:
+        return _bundled(workspace, tracking_uri)
     return registry.download(version, folder / "model"), version.uri
 
 
-def _champion_or_bundled(workspace: Path, tracking_uri: str | None) -> str:
-    """`champion`, or the name of the bundled classifier, which the log then says.
+def _may_have_models(address: str) -> bool:
+    """False for a database that is not there, which is known without MLflow."""
+    path = tracking_uris.sqlite_path(address)
+    return path is None or workspace_database.exists(path)
 
-    A server that does not answer is an error, and not a registry without a champion. Raises
-    AudiostyleError.
-    """
-    if _has_champion(workspace, tracking_uri):
-        return "champion"
+
+def _bundled(workspace: Path, tracking_uri: str | None) -> tuple[Path, str]:
+    """The bundled classifier, after a line of the log that it is used."""
     log.warning(
         "model: %s has no champion; the bundled classifier of 12 instruments is used",
         f"the registry {tracking_uri}" if tracking_uri else f"the workspace {workspace}",
     )
-    return bundled.CLASSIFIER_NAME
-
-
-def _has_champion(workspace: Path, tracking_uri: str | None) -> bool:
-    uri = registry_uri(workspace, tracking_uri)
-    path = tracking_uris.sqlite_path(uri)
-    if path and not workspace_database.exists(path):
-        return False
-    # It imports MLflow, which takes seconds.
-    from audiostyle.registry import Registry
-
-    return Registry(uri).champion() is not None
+    return bundled.classifier(), bundled.CLASSIFIER_NAME

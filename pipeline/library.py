@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from audiostyle import audio, spectrogram
-from audiostyle.audio import Recording, Samples, Subtype
+from audiostyle.audio import Samples, Subtype
 from audiostyle.completion import portion, watching
 from audiostyle.spectrogram import SpectrogramConfig
 from audiostyle.spectrogram_config import Window
@@ -25,8 +25,9 @@ from components.stylize.config import StylizeConfig
 from components.stylize.networks.weights import pinned
 from components.stylize.session import Session
 from components.stylize.single import stylize_one
+from pipeline import sound_arguments
 from pipeline.classifiers import classifier_of, default_workspace
-from pipeline.sound_arguments import Sound, floats_of, heard_by, recording_of, sound_of, style_sound
+from pipeline.sound_arguments import Sound
 
 # Share of a transfer's time that is over when phases are retrieved.
 _STYLIZED = 0.8
@@ -38,7 +39,7 @@ def read(path: Path | str) -> tuple[Samples, int]:
     Parameters
     ----------
     path : str or Path
-        a file
+        a file, or s3://bucket/key
 
     Returns
     -------
@@ -62,7 +63,7 @@ def read(path: Path | str) -> tuple[Samples, int]:
     >>> samples.shape, samples.dtype, rate
     ((1, 8000), dtype('float32'), 8000)
     """
-    recording = audio.read(path)
+    recording = sound_arguments.read_sound("path", path)
     return recording.samples, recording.sample_rate
 
 
@@ -74,7 +75,7 @@ def write(
     Parameters
     ----------
     path : str or Path
-        name of the file; its folder is made
+        name of the file, whose folder is made; or s3://bucket/key
 
     samples : array of float [shape=(channels, frames) or (frames,)]
         in [-1, 1]
@@ -91,8 +92,9 @@ def write(
         for another ending, for samples beyond [-1, 1] or that are not numbers, and for what the
         format does not hold
     """
-    recording = recording_of("samples", samples, rate)
-    audio.write(path, recording.samples, recording.sample_rate, subtype=subtype)
+    recording = sound_arguments.recording_of("samples", samples, rate)
+    with sound_arguments.written(path) as file:
+        audio.write(file, recording.samples, recording.sample_rate, subtype=subtype)
 
 
 def magnitude(
@@ -138,7 +140,7 @@ def magnitude(
     """
     values = {"n_fft": n_fft, "hop_length": hop_length, "window": window, "clip_seconds": 600}
     config = SpectrogramConfig.parse(values, "magnitude")
-    array = torch.from_numpy(floats_of("samples", samples))
+    array = torch.from_numpy(sound_arguments.floats_of("samples", samples))
     result: npt.NDArray[np.float32] = spectrogram.magnitude(array, config).numpy()
     return result
 
@@ -166,12 +168,12 @@ def transfer(
     Parameters
     ----------
     content : str, Path or (samples, rate)
-        the recording whose melody, speech or rhythm stays: a file, or an array of float
-        [shape=(channels, frames) or (frames,)] and its rate in Hz
+        the recording whose melody, speech or rhythm stays: a file, s3://bucket/key, or an array of
+        float [shape=(channels, frames) or (frames,)] and its rate in Hz
 
     style : str, Path or (samples, rate), or a list of these
         the recording whose timbre and texture the result has; any rate, length and channels; or a
-        list of several, which together are the style
+        list of several, a folder, or class:NAME@DATA, which together are the style
 
     shares : sequence of float > 0, or None
         what each of several styles counts for; None: all the same
@@ -239,26 +241,24 @@ def transfer(
     phases = ReconstructConfig.parse({"iterations": phase_iterations}, "transfer")
     # Somebody always watches, so that no bar appears in a program's output.
     watcher = progress or (lambda _: None)
-    with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary, watching(watcher):
+    with (
+        tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary,
+        sound_arguments.local_sound("content", content) as local_content,
+        sound_arguments.local_style(style, shares, Path(temporary)) as local_styles,
+        watching(watcher),
+    ):
         folder = Path(temporary)
-        sounds = {
-            "content": sound_of("content", content),
-            "style": style_sound(style, shares, folder),
-        }
         place, _ = classifier_of(model, default_workspace(), None, folder)
         session = Session(place)
         config = session.method(chosen)[0].spectrogram
-        heard = {name: heard_by(session, name, sound, config) for name, sound in sounds.items()}
+        heard = sound_arguments.heard_by(session, "content", local_content, config)
+        heard_style = sound_arguments.heard_by(session, "style", local_styles, config)
         with portion(0, _STYLIZED):
-            stylized = stylize_one(
-                heard["content"], heard["style"], session, chosen, name="transfer"
-            )
+            stylized = stylize_one(heard, heard_style, session, chosen, name="transfer")
         if stylized.error:
             warnings.warn(stylized.error, UserWarning, stacklevel=2)
-        with (
-            portion(_STYLIZED, 1),
-            sounding(stylized.blocks, stylized, config, phases) as sound,
-        ):
+        synthesis = sounding(stylized.blocks, stylized, config, phases)
+        with portion(_STYLIZED, 1), synthesis as sound:
             return np.concatenate(list(sound.parts), 1), sound.sample_rate
 
 
@@ -271,7 +271,8 @@ def distance(a: Sound, b: Sound) -> float:
     Parameters
     ----------
     a, b : str, Path or (samples, rate)
-        files, or arrays of float [shape=(channels, frames) or (frames,)] and their rates in Hz
+        files, s3://bucket/key, or arrays of float [shape=(channels, frames) or (frames,)] and their
+        rates in Hz
 
     Returns
     -------
@@ -289,9 +290,8 @@ def distance(a: Sound, b: Sound) -> float:
     >>> distance((tone, 22050), (0.5 * tone, 22050)) < 0.01
     True
     """
-    from components.reconstruct.measures.sounds import levelled
+    from components.reconstruct.measures.sounds import leveled
     from components.reconstruct.measures.target_distance import lsd
 
-    sounds = [sound_of(name, sound) for name, sound in (("a", a), ("b", b))]
-    both = [x if isinstance(x, Recording) else audio.read(x) for x in sounds]
-    return lsd(levelled(both[0]), levelled(both[1]))
+    both = [sound_arguments.read_sound(name, sound) for name, sound in (("a", a), ("b", b))]
+    return lsd(leveled(both[0]), leveled(both[1]))

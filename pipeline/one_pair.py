@@ -14,10 +14,9 @@ from audiostyle import files
 from audiostyle.artifacts import CLASSIFIER, digest_of, opening
 from audiostyle.audio import check_writable
 from audiostyle.errors import InputError
-from audiostyle.recordings import is_object
+from audiostyle.recordings import is_object, output_file, place_of
 from audiostyle.store import open_store
-from audiostyle.store.base import require_key
-from audiostyle.uris import file_path, scheme_of, split_object
+from audiostyle.uris import split_object
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.formats import check_content
 from components.stylize.config import StylizeConfig
@@ -39,7 +38,7 @@ class Request:
     def parse(cls, content: str, styles: Sequence[str], output: str, shares: str = "") -> "Request":
         """From texts of a command line; see `styles.style_of`. Raises InputError naming one."""
         style = named_style(styles, shares)
-        return cls(_place("content", content), style, _place("output", output))
+        return cls(place_of("content", content), style, place_of("output", output))
 
     def check(self) -> None:
         """Raise InputError for a recording that is missing, and an output that cannot be written.
@@ -105,7 +104,7 @@ def stylize_pair(
             )
             sources = {role: path.name for role, path in paths.items()}
             settings = {**stylized.settings, "model": name}
-            with _target(request, folder) as path:
+            with output_file(request.output, folder) as path:
                 write_sound(
                     stylized.blocks,
                     stylized,
@@ -142,34 +141,6 @@ def _unfinished(request: Request, workspace: Path) -> Iterator[Path]:
                 " delete it",
                 *(folder, size / 1e6),
             )
-
-
-@contextmanager
-def _target(request: Request, folder: Path) -> Iterator[Path]:
-    """Where to write the result: the output itself, or a file that is put into its bucket."""
-    if isinstance(request.output, Path):
-        yield request.output
-        return
-    path = folder / f"result.{request.form()}"
-    yield path
-    bucket, key = split_object(request.output)
-    open_store(bucket).put_file(key, path)
-
-
-def _place(name: str, text: str) -> Place:
-    scheme = scheme_of(text)
-    if scheme == "file":
-        return file_path(text)
-    if scheme == "s3":
-        address = f"s3://{text[5:]}"
-        try:
-            require_key(split_object(address)[1])
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-        return address
-    if "://" in text:
-        raise InputError(f"{name}: {text:.200}: a path, file:// or s3://bucket/key is needed")
-    return Path(text)
 
 
 def _check_recording(name: str, place: Place) -> None:

@@ -1,6 +1,8 @@
 """Sounds that callers of the library pass: paths, or samples with their rate, checked."""
 
-from collections.abc import Sequence
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +12,80 @@ from audiostyle import audio
 from audiostyle.audio import RATES, Recording, Samples
 from audiostyle.audio.decoding import LOUDEST
 from audiostyle.errors import AudioError, InputError
+from audiostyle.recordings import local_file, output_file, place_of
 from audiostyle.spectrogram import SpectrogramConfig
 from components.stylize.session import Session
 from components.stylize.spectra import Source
+from pipeline.styles import named_style
 from pipeline.styles import recording_of as medley_of
-from pipeline.styles import shares_of, style_of
 
-# A file, or samples with their rate in Hz: [channels, frames], or [frames] of one channel.
+# A file, s3://bucket/key, or samples with their rate in Hz: [channels, frames], or [frames] of one
+# channel.
 Sound = Path | str | tuple[npt.ArrayLike, int]
 
 _MOST_CHANNELS = 1024
 
 
-def sound_of(name: str, sound: Sound) -> Path | Recording:
-    """A file's path, or a recording in memory. Raises InputError by name."""
+@contextlib.contextmanager
+def local_sound(name: str, sound: Sound) -> Iterator[Path | Recording]:
+    """A file's path, or a recording in memory; an object is fetched, and removed at the end.
+
+    Raises InputError by name, and StoreUnavailableError where a store fails.
+    """
     if isinstance(sound, str | Path):
-        return Path(sound)
+        with local_file(_place(name, sound)) as path:
+            yield path
+        return
+    yield _in_memory(name, sound)
+
+
+@contextlib.contextmanager
+def local_style(
+    style: Sound | list[Sound], shares: Sequence[float] | None, folder: Path
+) -> Iterator[Path | Recording]:
+    """`local_sound` of a style. Several recordings become one, with the share of each, in `folder`.
+
+    A text may also be a folder, or a class of a data set, as `styles.style_of` reads them.
+    """
+    if not isinstance(style, list):
+        if shares is not None:
+            raise InputError("shares: only a list of styles has them")
+        if not isinstance(style, str | Path):
+            yield _in_memory("style", style)
+            return
+        style = [style]
+    texts = []
+    for number, each in enumerate(style):
+        if isinstance(each, str | Path):
+            texts.append(str(each))
+            continue
+        recording = _in_memory("style", each)
+        path = folder / f"style-{number}.wav"
+        samples = recording.samples / max(1.0, float(np.abs(recording.samples).max()))
+        audio.write(path, samples, recording.sample_rate, subtype="FLOAT")
+        texts.append(str(path))
+    place = medley_of(named_style(texts, [] if shares is None else list(shares)), folder)
+    with local_file(place) as path:
+        yield path
+
+
+def read_sound(name: str, sound: Sound) -> Recording:
+    """A sound in memory, whole. Raises the errors of `local_sound`, and AudioError."""
+    with local_sound(name, sound) as local:
+        return local if isinstance(local, Recording) else audio.read(local)
+
+
+@contextlib.contextmanager
+def written(path: Path | str) -> Iterator[Path]:
+    """Where to write a recording that goes to a file or an object; see `output_file`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="audiostyle-") as folder,
+        output_file(_place("path", path), Path(folder)) as file,
+    ):
+        yield file
+
+
+def _in_memory(name: str, sound: object) -> Recording:
     if not isinstance(sound, tuple | list) or len(sound) != 2:
         raise InputError(
             f"{name}: a path or (samples, rate) is needed (got {type(sound).__name__})"
@@ -33,24 +93,8 @@ def sound_of(name: str, sound: Sound) -> Path | Recording:
     return recording_of(name, *sound)
 
 
-def style_sound(
-    style: Sound | list[Sound], shares: Sequence[float] | None, folder: Path
-) -> Path | Recording:
-    """`sound_of` a style. Several recordings become one, with the share of each, in `folder`."""
-    if not isinstance(style, list):
-        if shares is not None:
-            raise InputError("shares: only a list of styles has them")
-        return sound_of("style", style)
-    texts = []
-    for number, each in enumerate(style):
-        sound = sound_of("style", each)
-        if isinstance(sound, Recording):
-            path = folder / f"style-{number}.wav"
-            samples = sound.samples / max(1.0, float(np.abs(sound.samples).max()))
-            audio.write(path, samples, sound.sample_rate, subtype="FLOAT")
-            sound = path
-        texts.append(str(sound))
-    return Path(medley_of(style_of(texts, shares_of(list(shares or ()))), folder))
+def _place(name: str, path: Path | str) -> Path | str:
+    return path if isinstance(path, Path) else place_of(name, path)
 
 
 def recording_of(name: str, samples: npt.ArrayLike, rate: int) -> Recording:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from audiostyle.artifacts import digest_of
 from audiostyle.errors import InputError
-from audiostyle.recordings import Recordings, beside, is_object
+from audiostyle.recordings import Recordings, beside, is_object, naming_objects
 from audiostyle.store import open_store
 from audiostyle.uris import file_path, join_s3, scheme_of, split_s3
 
@@ -58,8 +58,8 @@ def style_of(texts: Sequence[str], shares: Sequence[float], manifest: Place = Pa
     return Style(tuple(places), tuple(weight / total for weight in weights))
 
 
-def named_style(texts: Sequence[str], shares: str) -> Style:
-    """`style_of` for texts of a command line. Raises InputError that names the option."""
+def named_style(texts: Sequence[str], shares: object) -> Style:
+    """`style_of` for arguments, shares as `shares_of` reads them. Raises InputError by name."""
     try:
         return style_of(texts, shares_of(shares))
     except InputError as error:
@@ -100,7 +100,8 @@ def recording_of(style: Style, folder: Path) -> Place:
 
         with Recordings(folder / "styles") as recordings:
             local = recordings.local(style.places)
-            write_medley([local[place][0] for place in style.places], style.shares, out)
+            with naming_objects({file: place for place, (file, _) in local.items()}):
+                write_medley([local[place][0] for place in style.places], style.shares, out)
     return out
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import RATE, ROOT, noise, tone
+from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
 
 import audiostyle
+from audiostyle.store import open_store
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.reconstruct import reconstruct
 from components.stylize.config import StylizeConfig
@@ -106,6 +108,61 @@ def test_several_styles_are_one(recordings: Path, classifier: Path, tmp_path: Pa
         audiostyle.transfer(content, styles, shares=[1], **options)
     with pytest.raises(audiostyle.InputError, match="shares"):
         audiostyle.transfer(content, style, shares=[1], **options)
+
+
+def test_objects_in_buckets_are_read_and_written(
+    recordings: Path, classifier: Path, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"s3://{BUCKET}/library")
+    for name in ("stereo.wav", "style.wav", "text.wav"):
+        store.put_file(f"in/{name}", recordings / name)
+    soundfile.write(recordings / "silent.wav", np.zeros(RATE), RATE)
+    store.put_file("silent.wav", recordings / "silent.wav")
+    content, style = f"{store.uri}/in/stereo.wav", f"{store.uri}/in/style.wav"
+    options: dict[str, Any] = {"model": classifier, "phase_iterations": 2}
+    samples, rate = audiostyle.transfer(content, style, **options)
+    paths = recordings / "stereo.wav", (recordings / "style.wav").as_uri()
+    assert np.array_equal(samples, audiostyle.transfer(*paths, **options)[0])
+    both, _ = audiostyle.transfer(content, [style, paths[1]], shares=[2, 1], **options)
+    assert both.shape == samples.shape
+    assert np.array_equal(audiostyle.read(content)[0], audiostyle.read(paths[0])[0])
+    assert audiostyle.distance(content, paths[0]) == 0
+    audiostyle.write(f"{store.uri}/out/é #1.wav", samples, rate, subtype="FLOAT")
+    assert np.array_equal(audiostyle.read(f"{store.uri}/out/é #1.wav")[0], samples)
+    # The errors are the command's, and name the object.
+    text, silent, missing = (f"{store.uri}/{x}.wav" for x in ("in/text", "silent", "none"))
+    for arguments, words in (
+        ((text, style), f"{text}: cannot be decoded as audio"),
+        ((content, silent), f"{silent}: is silent"),
+        ((content, [style, silent]), f"{silent}: is silent"),
+        ((missing, style), f"{missing}"),
+        (("s3://no-such-bucket/a.wav", style), "no-such-bucket"),
+        (("s3://bucket", style), "content: s3://bucket: names no object"),
+        (("http://host/a.wav", style), "content: http://host/a.wav: a path, file:// or s3://"),
+    ):
+        with pytest.raises(audiostyle.InputError, match=re.escape(words)):
+            audiostyle.transfer(*arguments, **options)
+    with pytest.raises(audiostyle.InputError, match=re.escape(text)):
+        audiostyle.read(text)
+    with pytest.raises(audiostyle.InputError, match="cannot write"):
+        audiostyle.write(f"{store.uri}/out/a.mp3", samples, rate)
+    assert [entry.key for entry in store.list("out/")] == ["out/é #1.wav"]
+
+
+def test_a_folder_and_a_class_are_styles(
+    recordings: Path, classifier: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "wind").mkdir()
+    (tmp_path / "wind" / "style.wav").symlink_to(recordings / "style.wav")
+    (tmp_path / "reed").mkdir()
+    soundfile.write(tmp_path / "reed" / "a.wav", tone(330, seconds=1), RATE)
+    options: dict[str, Any] = {"model": classifier, "phase_iterations": 2}
+    content = recordings / "stereo.wav"
+    one, _ = audiostyle.transfer(content, recordings / "style.wav", **options)
+    for style in (tmp_path / "wind", str(tmp_path / "wind"), f"class:wind@{tmp_path}"):
+        assert np.array_equal(audiostyle.transfer(content, style, **options)[0], one)
+    with pytest.raises(audiostyle.InputError, match=r"^style: .*has no class 'brass'"):
+        audiostyle.transfer(content, f"class:brass@{tmp_path}", **options)
 
 
 def test_what_progress_raises_ends_the_transfer(recordings: Path, classifier: Path) -> None:

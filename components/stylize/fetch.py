@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from audiostyle.recordings import Recordings, is_object
+from audiostyle.recordings import Recordings, is_object, naming_objects
 from components.stylize.pairs import Pair
 
 
@@ -14,7 +14,8 @@ from components.stylize.pairs import Pair
 def fetched(pairs: Sequence[Pair], folder: Path) -> Iterator[list[Pair]]:
     """The pairs with every recording on this machine.
 
-    What has to be fetched goes into a folder of its own in `folder`, and is removed at the end.
+    What has to be fetched goes into a folder of its own in `folder`, and is removed at the end. An
+    AudioError about a fetched file names the object.
 
     Raises InputError for an object that is missing, StoreUnavailableError where the store fails.
     """
@@ -26,12 +27,14 @@ def fetched(pairs: Sequence[Pair], folder: Path) -> Iterator[list[Pair]]:
     try:
         with Recordings(Path(tempfile.mkdtemp(prefix="recordings-", dir=folder))) as recordings:
             local = recordings.local(places)
-            yield [
-                Pair(
-                    pair.id, **{role: local[where][0] for role, where in pair.recordings().items()}
-                )
-                for pair in pairs
-            ]
+            with naming_objects({file: place for place, (file, _) in local.items()}):
+                yield [
+                    Pair(
+                        pair.id,
+                        **{role: local[where][0] for role, where in pair.recordings().items()},
+                    )
+                    for pair in pairs
+                ]
     finally:
         with contextlib.suppress(OSError):  # what an interrupted run has finished is kept there
             folder.rmdir()

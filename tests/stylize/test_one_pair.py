@@ -188,6 +188,21 @@ def test_from_and_to_a_bucket(key: str, here: Path, classifier: Path, seaweedfs:
 
 
 @pytest.mark.slow
+def test_what_is_wrong_with_an_object_names_it(
+    here: Path, classifier: Path, seaweedfs: SeaweedFS
+) -> None:
+    store = open_store(f"s3://{BUCKET}/wrong")
+    soundfile.write(here / "silent.wav", np.zeros(RATE), RATE)
+    store.put_file("silent.wav", here / "silent.wav")
+    (here / "silent.wav").unlink()
+    silent = f"{store.uri}/silent.wav"
+    for words in (("a.wav", silent), (silent, "b.wav"), ("a.wav", "b.wav", "--style", silent)):
+        done = stylize(here, *words, "-o", "c.wav", "--model", classifier, *QUICK)
+        assert done.returncode == 2 and f"{silent}: is silent" in done.stderr, done.stderr
+    assert names(here) == {"a.wav", "b.wav"}
+
+
+@pytest.mark.slow
 def test_weights_from_a_bucket(here: Path, classifier: Path, seaweedfs: SeaweedFS) -> None:
     stack = build("alexnet")
     safetensors.torch.save_file(stack.state_dict(), here / "w.safetensors")
