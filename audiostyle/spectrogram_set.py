@@ -30,7 +30,7 @@ class Clip:
 
     path: relative to the data set's root. group: clips of one group stay in one split. fold: as
     published, for cross-validation. source_id: the recording that it was cut from. start: of the
-    clip in the file, in seconds.
+    clip in the file, in seconds. licence: spelled as in the files of version 1 of the format.
     """
 
     path: str
@@ -60,7 +60,7 @@ def write(
 ) -> None:
     """Write a spectrogram set from a stream of results, holding one shard in memory.
 
-    data: what is recorded of the data set (name, licence …). Each tensor: [bins, frames] float32.
+    data: what is recorded of the data set (name, layout …). Each tensor: [bins, frames] float32.
     """
     config = {"spectrogram": spectrogram.plain(), "data": data}
     clips: list[Clip] = []

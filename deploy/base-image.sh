@@ -26,7 +26,7 @@ if [ -n "$security" ]; then
     DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get -qqy upgrade >&2
 fi
 
-# The mirrors are the site's business and stay out of the image; licences stay in.
+# The mirrors are the site's business and stay out of the image; licenses stay in.
 : >"$root/etc/apt/sources.list"
 rm -rf "$root"/etc/apt/sources.list.d/* "$root"/etc/resolv.conf \
     "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* \

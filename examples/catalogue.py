@@ -26,7 +26,7 @@ class Font:
     path: Path
     package: str
     version: str
-    licence: str
+    license: str
     sha256: str  # of the file, or of all files used, in order of program
 
 
@@ -60,7 +60,7 @@ FLUIDR3 = Font(
     path=Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
     package="fluid-soundfont-gm",
     version="3.1-5.3",
-    licence="MIT",
+    license="MIT",
     sha256="74594e8f4250680adf590507a306655a299935343583256f3b722c48a1bc1cb0",
 )
 FREEPATS = Font(
@@ -69,7 +69,7 @@ FREEPATS = Font(
     path=Path("/usr/share/midi/freepats"),
     package="freepats",
     version="20060219-4",
-    licence="GPL with composition exception",
+    license="GPL with composition exception",
     sha256="597d471d24517aa945ddda22ddc4075d689bf96dcffd3f0fd17bf7901d131c36",
 )
 SONIVOX = Font(
@@ -78,7 +78,7 @@ SONIVOX = Font(
     path=Path("/usr/lib/x86_64-linux-gnu/libsonivox.so.3"),
     package="libsonivox3",
     version="3.6.11-2",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     sha256="454605421408f5cc730bbe67f625e0d1f5ddf0f2ed4fe53b794a361417fb1e28",
 )
 VSCO2 = Font(
@@ -87,7 +87,7 @@ VSCO2 = Font(
     path=Path("node_modules"),
     package="tonejs-instrument-*-mp3",
     version="1.1.1 and 1.1.2",
-    licence="CC-BY-3.0",
+    license="CC-BY-3.0",
     sha256="a5c865624720860ad78ac7aacacf4c3d679b849ced53b042cd242e818b837fea",
 )
 GMBANK = Font(
@@ -96,7 +96,7 @@ GMBANK = Font(
     path=Path("/usr/share/sounds/sf2/sf_GMbank.sf2"),
     package="csound-soundfont",
     version="1:6.18.1+dfsg-1",
-    licence="public domain",
+    license="public domain",
     sha256="9f39fc53bd3a1a69f13cb486838944eded358b3b6e8afbd6c1c2c33675b2034b",
 )
 

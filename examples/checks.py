@@ -101,10 +101,10 @@ def _check_recordings(clips: Sequence[Clip]) -> None:
         samples = touching.setdefault(clip.recordings, {})
         for note in clip.take.notes:
             velocities = (note.velocity, note.velocity)
-            found = touched(clip.font, clip.take.preset, note.pitch, velocities)
-            if not found:
+            keys = touched(clip.font, clip.take.preset, note.pitch, velocities)
+            if not keys:
                 raise ValueError(f"{clip.path} has a note on key {note.pitch}, which is silent")
-            samples.update(dict.fromkeys(found, clip.path))
+            samples.update(dict.fromkeys(keys, clip.path))
     for a, b in combinations(sorted(touching), 2):
         for sample in touching[a].keys() & touching[b].keys():
             raise ValueError(

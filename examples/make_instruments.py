@@ -1,6 +1,6 @@
 """Make the bundled recordings ``examples/instruments/`` from five free collections of sounds.
 
-Only this script needs synthesisers, oggenc, mido and those sounds; nothing else in the project
+Only this script needs synthesizers, oggenc, mido and those sounds; nothing else in the project
 does. How to install them on Debian 12 is told in ``examples/instruments/README.md``.
 
 The test split has a font of its own. Train and validation share two fonts, yet no recording in
@@ -133,10 +133,10 @@ def pair_clips(font: Font) -> tuple[list[Clip], list[dict[str, str]]]:
     for index, pair in enumerate(PAIRS):
         one, two = (INSTRUMENTS[label] for label in pair)
         # Transposed to the middle of what both can play, so one melody serves for both.
-        centre = (max(one.low, two.low) + min(one.high, two.high)) // 2
+        center = (max(one.low, two.low) + min(one.high, two.high)) // 2
         names = [f"pair-{index}-{role}" for role in ("a", "b")]
         melodies = [
-            _centred(compose(name, (SEED, SPLITS.index("pairs"), index, part)), centre)
+            _centered(compose(name, (SEED, SPLITS.index("pairs"), index, part)), center)
             for part, name in enumerate(names)
         ]
         row = {"id": f"{pair[0]}-{pair[1]}"}
@@ -151,14 +151,14 @@ def pair_clips(font: Font) -> tuple[list[Clip], list[dict[str, str]]]:
     return clips, rows
 
 
-def _centred(phrase: Phrase, centre: int) -> tuple[Note, ...]:
+def _centered(phrase: Phrase, center: int) -> tuple[Note, ...]:
     pitches = [note.pitch for note in phrase.melody]
-    shift = centre - (min(pitches) + max(pitches)) // 2
+    shift = center - (min(pitches) + max(pitches)) // 2
     return tuple(replace(note, pitch=note.pitch + shift) for note in phrase.melody)
 
 
 def write(clips: list[Clip], out: Path) -> None:
-    """Render the clips, one run of the synthesiser for each font, room and part, and encode them.
+    """Render the clips, one run of the synthesizer for each font, room and part, and encode them.
 
     What may not share recordings does not share a run either, in which an echo might last.
     """
@@ -190,7 +190,7 @@ def manifest_rows(clips: list[Clip]) -> list[dict[str, str]]:
             "split": clip.split,
             "group": clip.group,
             "source": f"{clip.font.name} ({clip.font.package} {clip.font.version})",
-            "licence": clip.font.licence,
+            "license": clip.font.license,
         }
         for clip in sorted(clips, key=lambda clip: clip.path)
     ]

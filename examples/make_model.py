@@ -2,7 +2,7 @@
 
     python examples/make_model.py [--workspace DIR]
 
-The classifier, and its card with the licences of the recordings, replace those in
+The classifier, and its card with the licenses of the recordings, replace those in
 audiostyle/bundled. With the same versions of the packages, on the same kind of CPU, the weights
 are the same to the byte. --workspace takes the champion of a workspace in which `make run` has
 trained it, instead of training for a minute.
@@ -23,8 +23,8 @@ from audiostyle.tracking_uris import sqlite_uri
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT / "examples" / "instruments"
-# What the card says of the licences comes from the recordings' manifest and README.
-_LICENCE, _CREDITS = "## Licence\n", "## Credits and licenses of the sounds\n"
+# What the card says of the licenses comes from the recordings' manifest and README.
+_LICENSE, _CREDITS = "## License\n", "## Credits and licenses of the sounds\n"
 
 
 def main() -> None:
@@ -48,26 +48,26 @@ def main() -> None:
         target.mkdir()
         for name in (*opened.manifest.files, artifacts.MANIFEST):
             files.copy(made / name, target / name)
-        files.write_text(bundled.card(), with_licences(registry.card(champion)))
+        files.write_text(bundled.card(), with_licenses(registry.card(champion)))
     after = artifacts.file_digest(target / "weights.safetensors")
     print(f"{target}: weights {'as before' if after == before else f'new, SHA-256 {after}'}")
 
 
-def with_licences(card: str) -> str:
-    """A card that names the licences of the bundled recordings and who made the sounds."""
+def with_licenses(card: str) -> str:
+    """A card that names the licenses of the bundled recordings and who made the sounds."""
     with (RECORDINGS / "manifest.csv").open(encoding="utf-8", newline="") as file:
         counts = Counter(
-            row["licence"]
+            row["license"]
             for row in csv.DictReader(file)
             if row["split"] in ("train", "validation")
         )
-    licences = ", ".join(f"{name} ({count} clips)" for name, count in counts.most_common())
+    licenses = ", ".join(f"{name} ({count} clips)" for name, count in counts.most_common())
     credits = (RECORDINGS / "README.md").read_text(encoding="utf-8").partition(_CREDITS)[2].strip()
     text = credits.replace("[`LICENSES/`](LICENSES)", "`examples/instruments/LICENSES`")
     return (
-        card.partition(_LICENCE)[0]
-        + f"{_LICENCE}\nThe weights are under the Apache License 2.0, like the code. They hold no"
-        f" recording. The recordings they were trained on are under: {licences}; those of the test"
+        card.partition(_LICENSE)[0]
+        + f"{_LICENSE}\nThe weights are under the Apache License 2.0, like the code. They hold no"
+        f" recording. The recordings they were trained on are under: {licenses}; those of the test"
         " split are in the public domain.\n\n"
         f"## Sounds\n\n{text}\n"
     )

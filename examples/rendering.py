@@ -1,6 +1,6 @@
 """Notes to samples with what plays a font, and samples to files whose bytes repeat.
 
-All clips of one font and one room go through the synthesiser in one MIDI file, one after the other
+All clips of one font and one room go through the synthesizer in one MIDI file, one after the other
 in slots, since loading FluidR3 (148 MB) takes longer than playing a clip.
 """
 
@@ -26,7 +26,7 @@ from phrases import CLIP_SECONDS, Note
 from zones import files, note_folder, patch_path
 
 SAMPLE_RATE = 22_050  # Hz, of the clips
-SYNTH_RATE = 44_100  # Hz, of the synthesisers
+SYNTH_RATE = 44_100  # Hz, of the synthesizers
 CLIP_SAMPLES = round(CLIP_SECONDS * SAMPLE_RATE)
 # A clip and time for its echo to die. 6.4 s are 4,410 of fluidsynth's blocks of 64 samples, to
 # whose edges it rounds events: so the same phrase has the same onsets in every slot.
@@ -53,10 +53,10 @@ class Take:
 
 def require(tool: str, package: str) -> str:
     """The path of a program; raises MissingToolError with the Debian package to install."""
-    found = shutil.which(tool)
-    if found is None:
+    path = shutil.which(tool)
+    if path is None:
         raise MissingToolError(f"{tool} is not on PATH: apt-get install {package}")
-    return found
+    return path
 
 
 def require_font(font: Font, presets: Iterable[Preset]) -> None:
@@ -112,9 +112,9 @@ def midi_of(takes: Sequence[Take]) -> mido.MidiFile:
 
 
 def render(font: Font, takes: Sequence[Take], reverb: bool) -> list[NDArray[np.float32]]:
-    """Play the takes; a list of [CLIP_SAMPLES] arrays at ``SAMPLE_RATE``, levelled by ``level``.
+    """Play the takes; a list of [CLIP_SAMPLES] arrays at ``SAMPLE_RATE``, leveled by ``level``.
 
-    With ``reverb``, the synthesiser's own reverb (and fluidsynth's chorus) is on.
+    With ``reverb``, the synthesizer's own reverb (and fluidsynth's chorus) is on.
     """
     play = {
         Kind.SF2: _play_fluidsynth,

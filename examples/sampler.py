@@ -27,21 +27,21 @@ ROOM_DB, ROOM_SECONDS = -12.0, 1.2
 @cache
 def recordings(folder: Path) -> dict[int, tuple[NDArray[np.float32], int]]:
     """The recordings of an instrument by MIDI key: samples [n] from the onset, and rate in Hz."""
-    found = {}
+    samples = {}
     for path in note_files(folder):
         x, rate = soundfile.read(path, dtype="float32", always_2d=True)
         x = x.mean(axis=1)
         onset = int(np.argmax(np.abs(x) > ONSET_LEVEL * np.abs(x).max()))
-        found[_key(path)] = (x[max(0, onset - round(ONSET_SECONDS * rate)) :], rate)
-    return found
+        samples[_key(path)] = (x[max(0, onset - round(ONSET_SECONDS * rate)) :], rate)
+    return samples
 
 
 def note_files(folder: Path) -> list[Path]:
     """The recordings of an instrument, in order of name; raises ValueError if there are none."""
-    found = sorted(path for path in folder.glob("*.mp3") if re.fullmatch(r"[A-G]s?\d", path.stem))
-    if not found:
+    files = sorted(path for path in folder.glob("*.mp3") if re.fullmatch(r"[A-G]s?\d", path.stem))
+    if not files:
         raise ValueError(f"{folder} has no recordings of notes, such as Fs4.mp3")
-    return found
+    return files
 
 
 def nearest(folder: Path, key: int) -> int:

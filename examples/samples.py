@@ -21,12 +21,12 @@ def shared_runs(a: NDArray[np.int16], b: NDArray[np.int16]) -> int:
     # A bitmap of the upper 24 bits drops nearly all windows of b before the exact look-up.
     seen = np.zeros(1 << 24, dtype=bool)
     seen[(wanted >> np.uint64(40)).astype(np.int64)] = True
-    found: list[NDArray[np.uint64]] = []
+    shared: list[NDArray[np.uint64]] = []
     for start in range(0, len(b) - WINDOW + 1, CHUNK):
         hashes = _hashes(b[start : start + CHUNK + WINDOW - 1], 1)
         hashes = hashes[seen[(hashes >> np.uint64(40)).astype(np.int64)]]
-        found.append(np.intersect1d(hashes, wanted))
-    return len(np.unique(np.concatenate(found))) if found else 0
+        shared.append(np.intersect1d(hashes, wanted))
+    return len(np.unique(np.concatenate(shared))) if shared else 0
 
 
 def _hashes(x: NDArray[np.int16], step: int) -> NDArray[np.uint64]:

@@ -1,6 +1,6 @@
 """MIDI to samples with the Sonivox Embedded Audio Synthesis library, which holds its own sounds.
 
-It is the synthesiser of early Android, as Debian builds it (3.6.11): a shared library of C
+It is the synthesizer of early Android, as Debian builds it (3.6.11): a shared library of C
 functions, whose integers are C longs.
 """
 

@@ -113,12 +113,12 @@ def note_folder(folder: Path, preset: Preset) -> Path:
 
 def patch_path(folder: Path, preset: Preset) -> Path:
     """The GUS patch of a GM program; raises ValueError if the folder has none."""
-    found = sorted(folder.glob(f"Tone_{preset.bank:03d}/{preset.program:03d}_*.pat"))
-    if not found:
+    files = sorted(folder.glob(f"Tone_{preset.bank:03d}/{preset.program:03d}_*.pat"))
+    if not files:
         raise ValueError(
             f"{folder}/Tone_{preset.bank:03d} has no patch of GM program {preset.program}"
         )
-    return found[0]
+    return files[0]
 
 
 class Patches:
@@ -134,16 +134,16 @@ class Patches:
         if not data.startswith(b"GF1PATCH110"):
             raise ValueError(f"{path} starts with {data[:12]!r}: not a GUS patch (GF1PATCH110)")
         count, position = data[198], 239
-        found = []
+        zones = []
         for _ in range(count):
             (size,) = struct.unpack_from("<I", data, position + 8)
             low, high = struct.unpack_from("<II", data, position + 22)
             if data[position + 55] & 3 != 1:
                 raise ValueError(f"{path} holds samples that are not 16-bit signed")
             keys = (_key(low) - MARGIN, _key(high) + MARGIN)
-            found.append(Zone(keys, EVERY, _sample(data, position + 96, size)))
+            zones.append(Zone(keys, EVERY, _sample(data, position + 96, size)))
             position += 96 + size
-        return found
+        return zones
 
 
 def _key(millihertz: int) -> float:
@@ -213,7 +213,7 @@ class SoundFont:
         at = [k for k, header in enumerate(headers[:-1]) if header[1:3] == wanted]
         if not at:
             raise ValueError(f"{self.path} has no preset {preset.program} in bank {preset.bank}")
-        found = []
+        zones = []
         for outer in self._bag(b"p", headers[at[0]][3], headers[at[0] + 1][3], INSTRUMENT):
             index = outer[INSTRUMENT]
             bounds = instruments[index][1], instruments[index + 1][1]
@@ -221,8 +221,8 @@ class SoundFont:
                 keys = _common(outer, inner, KEY_RANGE)
                 velocities = _common(outer, inner, VELOCITY_RANGE)
                 if keys[0] <= keys[1] and velocities[0] <= velocities[1]:
-                    found.append(Zone(keys, velocities, self._sample(inner[SAMPLE])))
-        return found
+                    zones.append(Zone(keys, velocities, self._sample(inner[SAMPLE])))
+        return zones
 
     def _chunks(self, start: int, stop: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
         while start + 8 <= stop:
@@ -233,9 +233,9 @@ class SoundFont:
     def _bag(self, level: bytes, first: int, last: int, target: int) -> Bag:
         """Zones with a ``target``, completed from the global zone: a first one without."""
         bags, generators = self.records[level + b"bag"], self.records[level + b"gen"]
-        found = [dict(generators[bags[k][0] : bags[k + 1][0]]) for k in range(first, last)]
-        common = found[0] if found and target not in found[0] else {}
-        return [{**common, **zone} for zone in found if target in zone]
+        groups = [dict(generators[bags[k][0] : bags[k + 1][0]]) for k in range(first, last)]
+        common = groups[0] if groups and target not in groups[0] else {}
+        return [{**common, **zone} for zone in groups if target in zone]
 
     def _sample(self, index: int) -> Sample:
         start, stop = self.records[b"shdr"][index][1:3]

@@ -53,14 +53,14 @@ def test_it_reaches_the_accuracy_of_its_card_on_the_bundled_test_split(
     assert read_metrics(classifier)["test"]["accuracy"] == pytest.approx(float(stated[1]), abs=1e-3)
 
 
-def test_its_card_names_every_licence_and_collection_that_it_learned_from() -> None:
+def test_its_card_names_every_license_and_collection_that_it_learned_from() -> None:
     card = bundled.card().read_text()
     with (RECORDINGS / "manifest.csv").open(newline="") as file:
         learned = [row for row in csv.DictReader(file) if row["split"] in ("train", "validation")]
     assert len(learned) == 432
-    for licence in {row["licence"] for row in learned}:
-        count = sum(row["licence"] == licence for row in learned)
-        assert f"{licence} ({count} clips)" in card
+    for license in {row["license"] for row in learned}:
+        count = sum(row["license"] == license for row in learned)
+        assert f"{license} ({count} clips)" in card
     for source in ("FluidR3_GM", "freepats", "Sonivox", "VSCO2", "Nicholaus Brosowsky"):
         assert source in card
     assert "The weights are under the Apache License 2.0" in card

@@ -34,10 +34,10 @@ def test_size_and_counts() -> None:
         assert len(set(counts.values())) == 1 and len(counts) == len(labels)
 
 
-def test_manifest_lists_every_clip_with_its_licence(rows: list[dict[str, str]]) -> None:
+def test_manifest_lists_every_clip_with_its_license(rows: list[dict[str, str]]) -> None:
     clips = {c.path for c in data_set(BUNDLED, seed=0, validation=0.1, test=0.1).clips}
     assert clips <= {row["path"] for row in rows}
-    assert all(row["licence"] and row["source"] for row in rows)
+    assert all(row["license"] and row["source"] for row in rows)
     texts = [path.name for path in (BUNDLED / "LICENSES").iterdir()]
     for font in {row["source"].split(" (")[0] for row in rows}:
         assert any(name.startswith(f"{font}-") for name in texts), font
@@ -92,9 +92,19 @@ def test_each_clip_of_the_bundled_data_set_has_its_license() -> None:
     found = data_set(BUNDLED, seed=0, validation=0.1, test=0.1)
     assert found.layout == "bundled"
     rows = list(csv.DictReader((BUNDLED / "manifest.csv").open(encoding="utf-8")))
-    stated = {row["path"]: row["licence"] for row in rows if row["split"] != "pairs"}
+    stated = {row["path"]: row["license"] for row in rows if row["split"] != "pairs"}
     assert {clip.path: clip.licence for clip in found.clips} == stated
     assert all(stated.values())
+
+
+def test_the_former_name_of_the_column_license_is_the_bundled_data_set_too(tmp_path: Path) -> None:
+    for path in BUNDLED.iterdir():
+        if path.name != "manifest.csv":
+            (tmp_path / path.name).symlink_to(path)
+    text = (BUNDLED / "manifest.csv").read_text().replace(",license\n", ",licence\n", 1)
+    (tmp_path / "manifest.csv").write_text(text)
+    found = data_set(tmp_path, seed=0, validation=0.1, test=0.1)
+    assert found.layout == "bundled" and all(clip.licence for clip in found.clips)
 
 
 def test_a_folder_like_the_bundled_one_is_a_folder_of_classes(tmp_path: Path) -> None:
@@ -103,6 +113,6 @@ def test_a_folder_like_the_bundled_one_is_a_folder_of_classes(tmp_path: Path) ->
             (tmp_path / split / label).mkdir(parents=True)
             for path in sorted((BUNDLED / split / label).iterdir())[:1]:
                 shutil.copy(path, tmp_path / split / label)
-    (tmp_path / "manifest.csv").write_text("path,label,split,group,source,licence\n")
+    (tmp_path / "manifest.csv").write_text("path,label,split,group,source,license\n")
     (tmp_path / "pairs").mkdir()
     assert data_set(tmp_path, seed=0, validation=0.1, test=0.1).layout == "folder"

@@ -65,7 +65,7 @@ def data_set(
         seed=seed,
         validation=validation,
         test=test,
-        licence=listing.definition.licence,
+        license=listing.definition.license,
     )
     if splits.is_random(listing.sources):
         splits.require_splits(clips, data, seed=seed, validation=validation, test=test)

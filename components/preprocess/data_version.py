@@ -21,7 +21,7 @@ def data_version(data: Path, layout: str = AUTO) -> str:
         return file_digest(data)
     listing = sources_of(data, layout)
     files = ((asdict(source), listing.root / source.path) for source in listing.sources)
-    return version_of([listing.definition.name, listing.definition.licence], files)
+    return version_of([listing.definition.name, listing.definition.license], files)
 
 
 def version_of(about: object, files: Iterable[tuple[object, Path]]) -> str:

@@ -145,7 +145,7 @@ def list_results(
         try:
             for clip in clips:
                 for part in work.parts(clip):
-                    waiting.append(pool.submit(work.analyse, *part))
+                    waiting.append(pool.submit(work.analyze, *part))
                     if len(waiting) >= ahead:
                         yield waiting.popleft().result()
             while waiting:
@@ -188,7 +188,7 @@ class _Work:
         for start in range(0, windows, WINDOWS):
             yield clip, range(start, min(start + WINDOWS, windows)), windows
 
-    def analyse(
+    def analyze(
         self, clip: Clip, numbers: range, windows: int
     ) -> list[tuple[Clip, Tensor]] | Failure:
         path = self.root / clip.path

@@ -15,7 +15,7 @@ def clips(
     seed: int,
     validation: float,
     test: float,
-    licence: str = "",
+    license: str = "",
 ) -> list[Clip]:
     """Clips with their splits.
 
@@ -42,7 +42,7 @@ def clips(
             source.label,
             split,
             source.group or source.path,
-            licence=source.licence or licence,
+            licence=source.license or license,
             fold=source.fold,
             source_id=source.source_id,
         )

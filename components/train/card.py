@@ -51,7 +51,7 @@ def write(opened: artifacts.Artifact, metrics: dict[str, Any], clips: Spectrogra
             "- Measured on single clips, not on streams.",
             "- Not for decisions about people.",
             "",
-            "## Licence",
+            "## License",
             "",
             f"Trained on recordings under: {licenses(clips)}. What that means for the weights is"
             " for whoever passes them on to judge. The code is under the Apache License 2.0.",
@@ -130,6 +130,6 @@ def _worth(test: dict[str, Any]) -> list[str]:
 def licenses(clips: SpectrogramSet) -> str:
     """Licenses of the recordings, each with how many clips are under it."""
     counts = Counter(
-        clip.licence or "a licence that the data set does not state" for clip in clips.clips
+        clip.licence or "a license that the data set does not state" for clip in clips.clips
     )
     return ", ".join(f"{name} ({count} clips)" for name, count in counts.most_common())

@@ -51,7 +51,7 @@ def list_() -> Answer:
 @click.argument("name")
 @answering("data-info")
 def info(name: str) -> Answer:
-    """Show what is known of a data set: addresses, hashes, licence, citation."""
+    """Show what is known of a data set: addresses, hashes, license, citation."""
     from components.preprocess.datasets.registry import named
 
     data_set = named(name)
@@ -59,14 +59,14 @@ def info(name: str) -> Answer:
     for file in data_set.files:
         lines += [("url", file.url), ("hash", file.hash or "none was published")]
     lines += [("size", f"about {data_set.size / 1e9:.1f} GB")] if data_set.size else []
-    lines += [("licence", data_set.licence), ("cite", data_set.citation)]
+    lines += [("license", data_set.license), ("cite", data_set.citation)]
     lines += [("note", data_set.note)] if data_set.note else []
     value = {
         "name": data_set.name,
         "title": data_set.title,
         "bytes": data_set.size or None,
         "files": [{"url": file.url, "hash": file.hash or None} for file in data_set.files],
-        "licence": data_set.licence,
+        "license": data_set.license,
         "citation": data_set.citation,
         "note": data_set.note,
     }

@@ -59,7 +59,7 @@ def show(reference: str, workspace: Path, tracking_uri: str | None) -> Answer:
 @WORKSPACE
 @TRACKING
 def card(reference: str, workspace: Path, tracking_uri: str | None) -> None:
-    """Print a version's model card: data, protocol, accuracy, licence, limits."""
+    """Print a version's model card: data, protocol, accuracy, license, limits."""
     registry = _registry(workspace, tracking_uri)
     for line in registry.card(registry.find(reference)).splitlines():
         say(line)

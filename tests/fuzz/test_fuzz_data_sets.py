@@ -137,7 +137,7 @@ def _tree(case: Situation, sounds: dict[str, bytes]) -> tuple[dict[str, bytes], 
     if case.wrapping == "mac":
         files |= {f"__MACOSX/{path}.wav": b"\0\5\x16\7" for path in list(files)[:2]}
     if case.wrapping == "docs":
-        files["docs/licence.txt"] = b"x"
+        files["docs/license.txt"] = b"x"
     return files, expected
 
 

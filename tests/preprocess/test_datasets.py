@@ -1,4 +1,4 @@
-"""Every layout, on a small archive that has exactly it: labels, splits, groups, licences."""
+"""Every layout, on a small archive that has exactly it: labels, splits, groups, licenses."""
 
 import csv
 import json
@@ -270,7 +270,7 @@ def test_manifests(
         sound(tmp_path / path)
         values = {"fold": number % 5, "split": ("train", "test")[number % 2], "group": number // 2}
         label = "ab"[number // 2 % 2]
-        rows.append({"path": path, "label": label, "licence": "CC0", part: values[part]})
+        rows.append({"path": path, "label": label, "license": "CC0", part: values[part]})
     manifest = write(tmp_path / "clips.csv", rows)
     listing = look(manifest)
     assert look(tmp_path).clips == listing.clips
@@ -303,6 +303,7 @@ def test_manifests(
         ("path,label,fold\na,x,1\nb,y,2\n", "has 2 folds; 3 or more"),
         ("path,label,split\na,x,train\nb,y,\n", "b has no split, though others"),
         ("path,label\na,x\nb,x\n", "has 1 class"),
+        ("path,label,license,licence\na,x,CC0,CC0\n", "line 2: licence: is the former name"),
     ],
 )
 def test_manifests_that_cannot_be_used(text: str, words: str, tmp_path: Path) -> None:
@@ -310,6 +311,19 @@ def test_manifests_that_cannot_be_used(text: str, words: str, tmp_path: Path) ->
     with pytest.raises(InputError, match=words) as caught:
         look(tmp_path / "m.csv")
     assert "m.csv" in str(caught.value)
+
+
+def test_the_former_name_of_the_column_license(tmp_path: Path) -> None:
+    for number in range(10):
+        sound(tmp_path / f"{number}.wav")
+    names = ("licence", "license")
+    listings = []
+    for name in names:
+        rows = [f"{n}.wav,{'ab'[n % 2]},CC0" for n in range(10)]
+        (tmp_path / f"{name}.csv").write_text("\n".join([f"path,label,{name}", *rows]))
+        listings.append(look(tmp_path / f"{name}.csv"))
+    assert listings[0].clips == listings[1].clips
+    assert {clip.licence for clip in listings[0].clips} == {"CC0"}
 
 
 def test_a_layout_that_is_not_there(tmp_path: Path) -> None:

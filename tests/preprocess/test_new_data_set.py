@@ -36,7 +36,7 @@ DEFINITION = Definition(
     needs="toy.txt",
     title="three toys",
     files=(File("https://example.org/toy.zip", "md5:" + "0" * 32),),
-    licence="CC0",
+    license="CC0",
 )
 '''
 

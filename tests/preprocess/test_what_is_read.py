@@ -156,7 +156,7 @@ APPLE_DOUBLE = b"\0\5\x16\7" + bytes(160)
         ("mydata", {}),
         ("mydata", {"__MACOSX/mydata/low/._low0.wav": APPLE_DOUBLE}),
         ("", {"__MACOSX/low/._low0.wav": APPLE_DOUBLE, "__MACOSX/._high": APPLE_DOUBLE}),
-        ("mydata", {"docs/licence.txt": b"x", "README.md": b"x"}),
+        ("mydata", {"docs/license.txt": b"x", "README.md": b"x"}),
         ("one/two/three", {"one/docs/picture.png": b"x"}),
         ("mydata", {"mydata/images/low/a.png": b"x"}),
     ],

@@ -52,7 +52,7 @@ DEFINITION = Definition(
     " recording fall on both sides of a random split: accuracy will look better than it is."
     " urbansound8k holds the same clips with their folds",
     title="5,435 labeled clips of UrbanSound8K, as a contest gave them out (the paper's own)",
-    licence="CC BY-NC 3.0",
+    license="CC BY-NC 3.0",
     citation="Analytics Vidhya, Practice Problem: Urban Sound Classification",
     note="given out behind a login: download train.zip by hand and use --from FILE;"
     " no checksum was published",

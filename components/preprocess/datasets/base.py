@@ -43,7 +43,7 @@ class Source:
     fold: str = ""
     group: str = ""
     source_id: str = ""
-    licence: str = ""
+    license: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Definition:
     title: str = ""
     files: tuple[File, ...] = ()
     size: int = 0
-    licence: str = ""
+    license: str = ""
     citation: str = ""
     note: str = ""
 

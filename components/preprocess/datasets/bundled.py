@@ -11,9 +11,10 @@ from audiostyle import manifest
 from audiostyle.manifest import Columns, one_of
 from components.preprocess.datasets import folder
 from components.preprocess.datasets.base import Definition, Source, relative
+from components.preprocess.datasets.manifest import OLD_LICENSE, with_license
 
-_FIELDS = ("path", "label", "split", "group", "source", "licence")
-_COLUMNS = Columns(_FIELDS, one_of(_FIELDS))
+_FIELDS = ("path", "label", "split", "group", "source", "license")
+_COLUMNS = Columns(_FIELDS[:-1], one_of((*_FIELDS, OLD_LICENSE)))
 # What no other folder has: the manifest's columns, the transfers, and the texts of the licenses.
 _MANIFEST, _PARTS = "manifest.csv", ("pairs/pairs.csv", "LICENSES", "train", "validation", "test")
 
@@ -24,7 +25,8 @@ def find(root: Path) -> Path | None:
     if not path.is_file() or not all((root / part).exists() for part in _PARTS):
         return None
     with path.open(encoding="utf-8", errors="replace") as lines:
-        return root if lines.readline().strip() == ",".join(_FIELDS) else None
+        header = with_license(dict.fromkeys(lines.readline().strip().split(","), ""))
+        return root if tuple(header) == _FIELDS else None
 
 
 def read(root: Path, base: Path) -> list[Source]:
@@ -33,12 +35,12 @@ def read(root: Path, base: Path) -> list[Source]:
     Raises InputError like `folder.read`.
     """
     licenses = {
-        relative(base / row.cells["path"], root): row.cells["licence"].strip()
+        relative(base / row.cells["path"], root): with_license(row.cells).get("license", "").strip()
         for row in manifest.rows(base / _MANIFEST, _COLUMNS)
         if not row.problem
     }
     return [
-        replace(source, licence=licenses.get(source.path, "")) for source in folder.read(root, base)
+        replace(source, license=licenses.get(source.path, "")) for source in folder.read(root, base)
     ]
 
 

@@ -57,7 +57,7 @@ DEFINITION = Definition(
     title="400 clips of 5 s, 10 classes of environmental sounds, 5 folds",
     files=(File("https://github.com/karoldvl/ESC-10/archive/master.zip"),),
     size=40_000_000,
-    licence="CC BY 3.0",
+    license="CC BY 3.0",
     citation="K. J. Piczak: ESC: Dataset for Environmental Sound Classification,"
     " ACM Multimedia 2015",
     note="the host packs it again now and then: no checksum was published",

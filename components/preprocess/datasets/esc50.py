@@ -47,7 +47,7 @@ DEFINITION = Definition(
     title="2,000 clips of 5 s, 50 classes of environmental sounds, 5 folds",
     files=(File("https://github.com/karoldvl/ESC-50/archive/master.zip"),),
     size=600_000_000,
-    licence="CC BY-NC 3.0",
+    license="CC BY-NC 3.0",
     citation="K. J. Piczak: ESC: Dataset for Environmental Sound Classification,"
     " ACM Multimedia 2015",
     note="the host packs it again now and then: no checksum was published",

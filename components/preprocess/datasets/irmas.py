@@ -51,7 +51,7 @@ DEFINITION = Definition(
         ),
     ),
     size=3_200_000_000,
-    licence="CC BY-NC-SA 3.0",
+    license="CC BY-NC-SA 3.0",
     citation="J. J. Bosch et al.: A Comparison of Sound Segregation Techniques for Predominant"
     " Instrument Recognition in Musical Audio Signals, ISMIR 2012",
 )

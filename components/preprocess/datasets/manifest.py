@@ -1,6 +1,7 @@
 """A data set as a manifest: path and label of every recording, in CSV, JSON lines or YAML."""
 
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from audiostyle.errors import InputError
@@ -11,8 +12,10 @@ from components.preprocess.datasets.base import Definition, Source, relative
 NAMES = tuple(
     f"{name}.{ending}" for name in ("manifest", "clips") for ending in ("csv", "jsonl", "yaml")
 )
-_FIELDS = ("path", "label", "split", "fold", "group", "source_id", "licence", "source")
-_COLUMNS = Columns(("path", "label"), one_of(_FIELDS))
+_FIELDS = ("path", "label", "split", "fold", "group", "source_id", "license", "source")
+# How the column `license` was called up to version 0.1.
+OLD_LICENSE = "licence"
+_COLUMNS = Columns(("path", "label"), one_of((*_FIELDS, OLD_LICENSE)))
 
 
 def find(root: Path) -> Path | None:
@@ -33,7 +36,10 @@ def read(root: Path, manifest: Path) -> list[Source]:
         where = f"{manifest}: line {row.line}"
         if row.problem:
             raise InputError(f"{where}: {row.problem}")
-        cells = {n: t.strip() for n, t in row.cells.items() if n not in ("path", "source")}
+        if {"license", OLD_LICENSE} <= row.cells.keys():
+            raise InputError(f"{where}: {OLD_LICENSE}: is the former name of license; give one")
+        cells = with_license(row.cells)
+        cells = {n: t.strip() for n, t in cells.items() if n not in ("path", "source")}
         path = row.cells.get("path", "")
         for name, text in (("path", path.strip()), ("label", cells.get("label", ""))):
             if not text:
@@ -54,6 +60,15 @@ def read(root: Path, manifest: Path) -> list[Source]:
     for part in ("split", "fold"):
         _require_one_part_a_group(manifest, sources, part)
     return sources
+
+
+def with_license(cells: Mapping[str, str]) -> dict[str, str]:
+    """Cells with the license under today's name of its column.
+
+    >>> with_license({"path": "a.wav", "licence": "CC0"})
+    {'path': 'a.wav', 'license': 'CC0'}
+    """
+    return {"license" if name == OLD_LICENSE else name: text for name, text in cells.items()}
 
 
 def _require_one_part_a_group(manifest: Path, sources: list[Source], part: str) -> None:

@@ -56,7 +56,7 @@ DEFINITION = Definition(
         File(f"{_ZENODO}/Medley-solos-DB.tar.gz", "md5:f5facf398793ef5c1f80c013afdf3e5f"),
     ),
     size=7_900_000_000,
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     citation="V. Lostanlen, C.-E. Cella: Deep Convolutional Networks on the Pitch Spiral for"
     " Musical Instrument Recognition, ISMIR 2016",
 )

@@ -50,7 +50,7 @@ DEFINITION = Definition(
         File(f"{_MAGENTA}/nsynth-{part}.jsonwav.tar.gz") for part in ("train", "valid", "test")
     ),
     size=25_000_000_000,
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     citation="J. Engel et al.: Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders,"
     " ICML 2017",
     note="no checksum was published",

@@ -57,7 +57,7 @@ DEFINITION = Definition(
         ),
     ),
     size=2_400_000_000,
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     citation="P. Warden: Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition,"
     " arXiv:1804.03209",
 )

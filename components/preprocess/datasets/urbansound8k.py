@@ -87,7 +87,7 @@ DEFINITION = Definition(
         ),
     ),
     size=6_000_000_000,
-    licence="CC BY-NC 3.0",
+    license="CC BY-NC 3.0",
     citation="J. Salamon, C. Jacoby, J. P. Bello: A Dataset and Taxonomy for Urban Sound Research,"
     " ACM Multimedia 2014",
 )
