@@ -162,8 +162,8 @@ def test_upload_transfer_listen_and_download(
     assert page.evaluate("players.content.currentTime") > 0.05
     assert page.is_checked(".switch input[value=content]")
     # Of several styles, the chosen one goes on playing, at the same level.
-    assert page.locator("#heard-style option").all_inner_texts() == ["wind.flac", "reed.aiff"]
-    page.select_option("#heard-style", label="reed.aiff")
+    assert page.locator("#heard-style option").all_inner_texts() == ["1. wind.flac", "2. reed.aiff"]
+    page.select_option("#heard-style", "1")
     opened.wait_for("!players.style.paused && players.content.paused")
     assert page.evaluate("players.style.src").endswith(transfer["styles"][1]["id"])
     assert "reed.aiff" in page.inner_text(".pictures .style figcaption")
@@ -179,6 +179,9 @@ def test_upload_transfer_listen_and_download(
     assert download.value.suggested_filename == "melody as wind and 1 more.wav"
     result = audio.read(download.value.path(), Path(download.value.path()).read_bytes())
     assert (result.samples.shape, result.sample_rate) == ((2, 44100), 44100)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the style, reed.aiff").click()
+    assert Path(download.value.path()).read_bytes() == (recordings / "reed.aiff").read_bytes()
     with page.expect_download() as download:
         page.click("#row")
     table = recordings / "pairs.csv"
@@ -324,6 +327,27 @@ def test_what_the_server_refuses(server: Server, recordings: Path) -> None:
     ):
         status, text, _ = answer(f"{server.address}transfers", body)
         assert (status, words in json.loads(text)["error"]) == (422, True), text
+
+
+def test_the_row_names_each_recording_apart(server: Server, recordings: Path) -> None:
+    """Two that the microphone recorded have one name."""
+    ids = []
+    for name in ("melody.wav", "wind.flac", "long.wav"):
+        sound = (recordings / name).read_bytes()
+        _, text, _ = answer(f"{server.address}recordings?name=recorded.wav", sound)
+        ids.append(json.loads(text)["id"])
+    asked = {"content": ids[0], "styles": [*ids[1:], ids[1]], "settings": {"method": "base"}}
+    _, text, _ = answer(f"{server.address}transfers", json.dumps(asked).encode())
+    number = json.loads(text)["number"]
+    answer(f"{server.address}transfers/{number}/cancel", b"")
+    _, table, _ = answer(f"{server.address}transfers/{number}/pairs.csv")
+    (row,) = csv.DictReader(table.splitlines())
+    assert [row[name] for name in ("content", "style", "style_2", "style_3")] == [
+        "recorded.wav",
+        "recorded (2).wav",
+        "recorded (3).wav",
+        "recorded (2).wav",
+    ]
 
 
 def test_the_command_explains_what_is_wrong(server: Server, tmp_path: Path) -> None:

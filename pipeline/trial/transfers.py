@@ -92,11 +92,12 @@ class Transfer:
 
         `audiostyle stylize --manifest` reads it.
         """
+        names = _file_names([self.content, *self.styles])
         row = {
             "id": _id(self.name),
-            "content": self.content.name,
-            "style": self.styles[0].name,
-            **{f"style_{number}": x.name for number, x in enumerate(self.styles[1:], 2)},
+            "content": names[self.content.id],
+            "style": names[self.styles[0].id],
+            **{f"style_{number}": names[x.id] for number, x in enumerate(self.styles[1:], 2)},
             **self.settings(),
         }
         text = io.StringIO()
@@ -188,6 +189,18 @@ class Transfers:
             log.exception("transfer %d", asked.number)
             asked.error = f"{type(error).__name__}: {error}"
             asked.state = "failed"
+
+
+def _file_names(sounds: Sequence[Sound]) -> dict[str, str]:
+    """A name for each recording, by its id: its own, numbered where another one has it."""
+    names: dict[str, str] = {}
+    for sound in sounds:
+        path = Path(sound.name)
+        numbered = (f"{path.stem} ({number}){path.suffix}" for number in itertools.count(2))
+        if sound.id not in names:
+            options = itertools.chain([sound.name], numbered)
+            names[sound.id] = next(name for name in options if name not in names.values())
+    return names
 
 
 def _id(text: str) -> str:

@@ -284,7 +284,7 @@ for (const each of ROLES) {
 function listen(transfer, focus) {
   current = transfer;
   $("#heard").hidden = transfer.styles.length < 2;
-  $("#heard-style").replaceChildren(...transfer.styles.map((sound, number) => new Option(sound.name, String(number))));
+  $("#heard-style").replaceChildren(...transfer.styles.map((sound, number) => new Option(`${number + 1}. ${sound.name}`, String(number))));
   load(0);
   $("#listen").hidden = false;
   $("#listen-what").textContent = `${title(transfer)} · ${words(transfer.settings)}`;
@@ -314,7 +314,11 @@ function load(style) {
     const figure = document.createElement("figure");
     figure.className = each;
     const caption = document.createElement("figcaption");
-    caption.append(each[0].toUpperCase() + each.slice(1), Object.assign(document.createElement("small"), { textContent: `${sound.name}, ${seconds(sound.seconds)}` }));
+    const about = document.createElement("small");
+    const link = Object.assign(document.createElement("a"), { href: `recordings/${sound.id}/download`, download: sound.name, textContent: sound.name });
+    link.setAttribute("aria-label", `Download the ${each}, ${sound.name}`);
+    about.append(link, `, ${seconds(sound.seconds)}`);
+    caption.append(each[0].toUpperCase() + each.slice(1), about);
     const frame = Object.assign(document.createElement("div"), { className: "frame" });
     const picture = Object.assign(new Image(1000, 240), { className: "spectrogram", src: `recordings/${sound.id}/spectrogram`, alt: `Spectrogram of the ${each}` });
     frame.append(picture, Object.assign(document.createElement("div"), { className: "head" }));
