@@ -32,7 +32,7 @@ def backup(file: Path, workspace: Path, with_data: bool) -> Answer:
     return _answer("file", file, content)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Restore a workspace from a backup.")
 @click.argument("file", type=click.Path(path_type=Path))
 @WORKSPACE
 @answering("restore")

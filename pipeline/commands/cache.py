@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _URI = click.argument("uri")
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, short_help="Inspect and clean a cache of spectrograms.")
 def cache() -> None:
     """The spectrogram cache at URI: s3://bucket/prefix, file:///folder, or a path."""
 

@@ -12,7 +12,7 @@ from pipeline.run_display import Detail, Display
 from pipeline.screen import has_screen
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Stylize the bundled pairs and open the report.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

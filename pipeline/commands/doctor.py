@@ -16,7 +16,7 @@ from pipeline.commands.options import TRACKING, WORKSPACE
 _STATES = {"ok": "ok", "absent": "not set up", "problem": "problem"}
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Check this machine and the servers you use.")
 @connected
 @WORKSPACE
 @TRACKING

@@ -16,7 +16,7 @@ _EXAMPLES = Path("examples", "instruments")
 _CHECKOUTS = (Path(__file__).resolve().parents[2], Path())
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Run the whole pipeline on this machine.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Data set. [default: the bundled one]"
 )

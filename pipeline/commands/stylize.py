@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # it imports what the smallest installation lacks
     from components.reconstruct.config import ReconstructConfig
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Stylize one pair, or every row of a manifest.")
 @click.argument("content", required=False)
 @click.argument("style", required=False)
 @click.option("-o", "--output", metavar="FILE", help="Result, .wav or .flac; a file or s3://.")

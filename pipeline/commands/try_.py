@@ -18,7 +18,7 @@ from pipeline.commands.options import TRACKING, WORKSPACE
 HOST = "127.0.0.1"
 
 
-@click.command(name="try", cls=Command)
+@click.command(name="try", cls=Command, short_help="Open a page in the browser to try transfers.")
 @click.option("--port", default=7860, show_default=True, help="TCP port; 0: a free one.")
 @click.option(
     "--seconds",
