@@ -1,6 +1,6 @@
 """Charts as SVG: one drawing for the report page and for the figures of a training.
 
-On a page, the page's style sheet colours the classes. `standalone` makes a file of its own.
+On a page, the page's style sheet colors the classes. `standalone` makes a file of its own.
 """
 
 from html import escape

@@ -3,7 +3,7 @@
 Four of them, as the paper's, or AlexNet's five with kernels of 3 x 3 (Verma and Smith 2018).
 One module serves both ends: `train` teaches it to tell classes apart, `stylize` reads its
 activations. It takes linear STFT magnitudes, so that gradients reach the spectrogram that is
-optimised; representation and normalisation are part of the model and travel with its weights.
+optimized; representation and normalization are part of the model and travel with its weights.
 """
 
 import json
@@ -63,7 +63,7 @@ class Classifier(nn.Module):
         widths = (1, *network.channels)
         # The first layer looks at 5 x 5 cells and at every second frame: most of the arithmetic
         # is there, and 46 ms still resolve attacks. The kernel overlaps its stride, so that no
-        # frame is without a gradient when a spectrogram is optimised.
+        # frame is without a gradient when a spectrogram is optimized.
         self.convolutions = nn.ModuleList(
             nn.Conv2d(
                 before,
@@ -113,14 +113,14 @@ class Classifier(nn.Module):
         # The tiny constant keeps digital silence finite; in float32 power it is -200 dB.
         return torch.log(power / (level + 1e-20) + 10 ** (-self.network.floor_db / 10))
 
-    def normalise(self, represented: Tensor) -> Tensor:
+    def normalize(self, represented: Tensor) -> Tensor:
         """Subtract the training set's mean of each band, divide by its deviation."""
         return (represented - self.band_mean[:, None]) / self.band_scale[:, None]
 
     def activations(
         self, represented: Tensor, taps: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        """Activations after the convolution, normalisation and rectifier of each named layer.
+        """Activations after the convolution, normalization and rectifier of each named layer.
 
         Input: output of `represent`. Output: name -> [batch, channels, bands', frames'], where
         each of `network.pooled` halves both axes of the one before. Layers past the last tap are
@@ -132,7 +132,7 @@ class Classifier(nn.Module):
             raise InputError(f"taps: unknown {sorted(unknown)}; there are {', '.join(self.taps)}")
         last = max(self.taps.index(tap) for tap in taps)
         taken = {}
-        x = self.normalise(represented)[:, None]
+        x = self.normalize(represented)[:, None]
         for name, convolution, norm in zip(
             self.taps[: last + 1], self.convolutions, self.norms, strict=False
         ):

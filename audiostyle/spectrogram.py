@@ -59,7 +59,7 @@ def filterbank(
     """Triangular bands that gather STFT power, spaced evenly in mel (O'Shaughnessy) or octaves.
 
     f_min, f_max in Hz: edges of the lowest and highest band. Every band weighs its bins so that
-    they sum to one: a band reads the mean power around its centre, whatever its width, so a
+    they sum to one: a band reads the mean power around its center, whatever its width, so a
     band narrower than the bin spacing reads the interpolated bin rather than nothing.
     Output: [bands, bins], float32.
     """
@@ -77,11 +77,11 @@ def filterbank(
         edges = 2 ** torch.linspace(low, high, bands + 2, dtype=torch.float64)
     spacing = config.sample_rate / config.n_fft
     bins = torch.arange(config.bins, dtype=torch.float64) * spacing
-    centre = edges[1:-1, None]
+    center = edges[1:-1, None]
     # At least one bin spacing wide on either side, so that no triangle falls between two bins.
-    left = torch.minimum(edges[:-2, None], centre - spacing)
-    right = torch.maximum(edges[2:, None], centre + spacing)
-    rising = (bins - left) / (centre - left)
-    falling = (right - bins) / (right - centre)
+    left = torch.minimum(edges[:-2, None], center - spacing)
+    right = torch.maximum(edges[2:, None], center + spacing)
+    rising = (bins - left) / (center - left)
+    falling = (right - bins) / (right - center)
     weights = torch.minimum(rising, falling).clamp_min(0)
     return (weights / weights.sum(1, keepdim=True)).float()

@@ -12,7 +12,7 @@ Window = Literal["hann", "hamming", "blackman"]
 class SpectrogramConfig(Config):
     """How audio becomes a spectrogram. Travels inside every artifact, so that no stage guesses.
 
-    Frames are centred on multiples of the hop, with zeros beyond both ends: librosa's defaults.
+    Frames are centered on multiples of the hop, with zeros beyond both ends: librosa's defaults.
     """
 
     sample_rate: int = Field(22050, ge=4000, le=192000, description="in Hz")

@@ -78,7 +78,7 @@ def save_shards(folder: Path, id: str, blocks: Iterable[tuple[Tensor, Tensor]]) 
 
 def save_audio(folder: Path, recording: Path, digest: str) -> str:
     """Keep a recording that went in; returns its path in the set. digest: the file's SHA-256."""
-    # The name stays recognisable, whatever the file is called.
+    # The name stays recognizable, whatever the file is called.
     stem = re.sub(r"[^a-z0-9]+", "-", recording.stem.lower()).strip("-")[:40] or "audio"
     suffix = re.sub(r"[^a-z0-9.]", "", recording.suffix.lower())
     path = folder / "audio" / digest[:16] / f"{stem}{suffix}"

@@ -46,16 +46,16 @@ def by_collection(recordings: Path, folder: Path, config: PreprocessConfig) -> P
     with (recordings / "manifest.csv").open(encoding="utf-8", newline="") as file:
         collection = {row["path"]: row["source"].split()[0] for row in csv.DictReader(file)}
     preprocess(recordings, folder / "all", config)
-    found = spectrogram_set.read(folder / "all")
+    data = spectrogram_set.read(folder / "all")
 
     def clips() -> Iterator[tuple[Clip, Tensor]]:
-        magnitudes = (one for shard in found.shards() for one in shard)
-        for clip, magnitude in zip(found.clips, magnitudes, strict=True):
+        magnitudes = (one for shard in data.shards() for one in shard)
+        for clip, magnitude in zip(data.clips, magnitudes, strict=True):
             if clip.split == "train":
                 yield dataclasses.replace(clip, fold=collection[clip.path]), magnitude
 
     about = {"name": "training split by collection"}
-    spectrogram_set.write(folder / "set", found.spectrogram, about, clips())
+    spectrogram_set.write(folder / "set", data.spectrogram, about, clips())
     return folder / "set"
 
 
@@ -73,15 +73,15 @@ def summary(reports: list[dict[str, Any]], full: list[dict[str, Any]]) -> dict[s
     """
     means = [report["balanced_accuracy_mean"] for report in reports]
     lost = [f["balanced_accuracy_mean"] - mean for f, mean in zip(full, means, strict=True)]
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         name: round(statistics.fmean(r["folds"][name]["balanced_accuracy"] for r in reports), 4)
         for name in reports[0]["folds"]
     }
-    told |= {"mean": round(statistics.fmean(means), 4), "lost": round(statistics.fmean(lost), 4)}
+    values |= {"mean": round(statistics.fmean(means), 4), "lost": round(statistics.fmean(lost), 4)}
     if len(means) > 1:
-        told["mean_std"] = round(statistics.stdev(means), 4)
-        told["lost_std"] = round(statistics.stdev(lost), 4)
-    return told
+        values["mean_std"] = round(statistics.stdev(means), 4)
+        values["lost_std"] = round(statistics.stdev(lost), 4)
+    return values
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def main() -> None:
     chosen = settings.load(options.config)
     seeds = SEEDS[:1] if options.quick else SEEDS
     print(f"balanced accuracy on the collection left out; seeds {', '.join(map(str, seeds))}")
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     full: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         data = by_collection(RECORDINGS, Path(name), chosen.preprocess)
@@ -105,12 +105,12 @@ def main() -> None:
                 config = chosen.train.model_copy(update=changes)
                 reports.append(cross_validate(data, Path(name) / f"{recipe} {seed}", config))
             full = full or reports
-            found[recipe] = summary(reports, full)
+            results[recipe] = summary(reports, full)
             if recipe == FULL:
-                print(f"{'':20}" + "".join(f"{column:>12}" for column in found[recipe]))
-            cells = "".join(f"{value:12.3f}" for value in found[recipe].values())
+                print(f"{'':20}" + "".join(f"{column:>12}" for column in results[recipe]))
+            cells = "".join(f"{value:12.3f}" for value in results[recipe].values())
             print(f"{recipe:20}{cells}", flush=True)
-    print(json.dumps({"seeds": len(seeds), "epochs": chosen.train.epochs, "recipes": found}))
+    print(json.dumps({"seeds": len(seeds), "epochs": chosen.train.epochs, "recipes": results}))
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ def _peak(pid: int) -> int:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0
-    found = re.search(r"VmHWM:\s+(\d+) kB", text)
-    return 1024 * int(found[1]) if found else 0
+    match = re.search(r"VmHWM:\s+(\d+) kB", text)
+    return 1024 * int(match[1]) if match else 0
 
 
 def write_manifest(path: Path, contents: list[str], styles: list[str], count: int) -> Path:
@@ -102,9 +102,9 @@ def write_manifest(path: Path, contents: list[str], styles: list[str], count: in
 
 def overhead(output: str) -> float:
     """The part of the processes' time outside the stages, from what the command tells."""
-    found = re.search(r"stylize ([\d.]+) s, reconstruct ([\d.]+) s; processes had ([\d.]+)", output)
-    assert found, output
-    stylize, reconstruct, everything = map(float, found.groups())
+    match = re.search(r"stylize ([\d.]+) s, reconstruct ([\d.]+) s; processes had ([\d.]+)", output)
+    assert match, output
+    stylize, reconstruct, everything = map(float, match.groups())
     return everything / (stylize + reconstruct) - 1
 
 

@@ -52,15 +52,15 @@ def main() -> None:
         preprocess(data, folder / "set", chosen.preprocess)
         report = cross_validate(folder / "set", folder / "folds", chosen.train, options.fold)
     print(f"\n{'fold':6}{'accuracy':>9}{'ECE':>7}{'epochs':>8}{'seconds':>9}{'images/s':>10}")
-    for fold, told in report["folds"].items():
-        seen = told["epochs"] * told["clips_by_split"]["train"]
+    for fold, result in report["folds"].items():
+        seen = result["epochs"] * result["clips_by_split"]["train"]
         print(
-            f"{fold:6}{told['accuracy']:9.3f}{told['ece']:7.3f}{told['epochs']:8d}"
-            f"{told['seconds']:9.0f}{seen / told['seconds']:10.0f}"
+            f"{fold:6}{result['accuracy']:9.3f}{result['ece']:7.3f}{result['epochs']:8d}"
+            f"{result['seconds']:9.0f}{seen / result['seconds']:10.0f}"
         )
     print("\nrecall")
     for label in next(iter(report["folds"].values()))["per_class"]:
-        recalls = [told["per_class"][label]["recall"] for told in report["folds"].values()]
+        recalls = [result["per_class"][label]["recall"] for result in report["folds"].values()]
         print(f"  {label:24}{sum(recalls) / len(recalls):6.2f}")
     figures = {
         "accuracy_mean": round(report["accuracy_mean"], 4),

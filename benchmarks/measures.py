@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audiostyle.audio import Recording, Samples
 from audiostyle.errors import InputError
-from components.reconstruct.measures.sounds import RATE, levelled
+from components.reconstruct.measures.sounds import RATE, leveled
 from components.reconstruct.measures.target_distance import gain
 from components.reconstruct.measures.target_distance import lsd as frame_by_frame
 from components.reconstruct.measures.timbre import distance as timbre
@@ -43,7 +43,7 @@ class Measures:
 
 def prepared(recording: Recording) -> Samples:
     """Mono, at 22,050 Hz, of an RMS of 0.1. Raises InputError for silence and for a blink."""
-    samples = levelled(recording)
+    samples = leveled(recording)
     if not samples.any() or len(samples) < _SHORTEST:
         raise InputError(f"recording: {len(samples)} samples, silent or too few to be measured")
     return samples
@@ -109,7 +109,7 @@ def pitch(result: Samples, content: Samples) -> float:
     """Mean over frames of the cosine similarity of CQT chroma to the content's."""
     both = min(len(result), len(content))
     a, b = (
-        # Not scaled by frame: the cosine does that, and silence stays recognisable.
+        # Not scaled by frame: the cosine does that, and silence stays recognizable.
         librosa.feature.chroma_cqt(y=sound[:both], sr=RATE, hop_length=_HOP, norm=None)
         for sound in (result, content)
     )

@@ -134,13 +134,13 @@ def samples(name: str) -> set[Any]:
 def read(manifest: Path, seconds: float = SECONDS, kind: str = "voice") -> list[TruePair]:
     """Pairs of a CSV (id,content,style,target), or of the pairs.csv in a folder, cut."""
     path = manifest / "pairs.csv" if manifest.is_dir() else manifest
-    found = []
+    pairs = []
     for pair in read_pairs(path):
         if pair.target is None:
             continue
         files = (pair.content, pair.style, pair.target)
-        found.append(true_pair(pair.id, [cut(Path(file), seconds) for file in files], kind))
-    return found
+        pairs.append(true_pair(pair.id, [cut(Path(file), seconds) for file in files], kind))
+    return pairs
 
 
 def cut(file: Path, seconds: float = SECONDS) -> Samples:
@@ -168,7 +168,7 @@ def _scores(instruments: dict[int, tuple[int, int]], seed: int, name: str) -> li
                 continue
             number = len(scores)
             phrases = [
-                _centred(
+                _centered(
                     example_module("phrases").compose(f"{name}-{number}-{part}", (seed, number, k)),
                     (low + high) // 2,
                 )
@@ -178,10 +178,10 @@ def _scores(instruments: dict[int, tuple[int, int]], seed: int, name: str) -> li
     return scores
 
 
-def _centred(phrase: Any, centre: int) -> Any:
+def _centered(phrase: Any, center: int) -> Any:
     """The melody in the middle of what both instruments can play."""
     pitches = [note.pitch for note in phrase.melody]
-    shift = centre - (min(pitches) + max(pitches)) // 2
+    shift = center - (min(pitches) + max(pitches)) // 2
     return tuple(replace(note, pitch=note.pitch + shift) for note in phrase.melody)
 
 

@@ -76,7 +76,7 @@ def speed(magnitude: np.ndarray, repeats: int) -> Figures:
         def one(clip: int) -> None:
             padded = transform.pad(sound[clip : clip + 1])
             for _ in range(n):
-                padded = transform.synthesise(transform.analyse(padded))
+                padded = transform.synthesize(transform.analyze(padded))
 
         with clip_threads(len(sound)) as for_each_clip:
             for_each_clip(one, len(sound))

@@ -24,7 +24,7 @@ def clips(count: int) -> tuple[np.ndarray, str]:
             for path in (Path(folder).rglob(f"*.{ending}") if folder else ())
         )
         sounds: list[np.ndarray] = []
-        # Evenly spread, and then the ones between: so no class or file is favoured.
+        # Evenly spread, and then the ones between: so no class or file is favored.
         for step in range(len(files) // count if files else 0):
             for index in np.linspace(0, len(files) - 1, count, dtype=int):
                 if len(sounds) < count:

@@ -53,10 +53,10 @@ def files_of(data: Path | None, count: int | None) -> tuple[list[Path], str]:
     for place in [*places, ROOT / "examples/instruments"]:
         if not place:
             continue
-        found = sorted(p for p in Path(place).rglob("*") if p.suffix.lower() in SUFFIXES)
-        if found:
-            step = max(1, len(found) // count) if count else 1
-            return found[::step][:count], str(place)
+        files = sorted(p for p in Path(place).rglob("*") if p.suffix.lower() in SUFFIXES)
+        if files:
+            step = max(1, len(files) // count) if count else 1
+            return files[::step][:count], str(place)
     raise SystemExit("no recordings: give --data DIR")
 
 
@@ -128,9 +128,9 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1
 def peak_rss_mb(data: Path, out: Path) -> float:
     """Most memory that the stage, as a process of its own, holds (MB)."""
     command = [sys.executable, "-c", _STAGE, str(data), str(out)]
-    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     shutil.rmtree(out)
-    return int(told.stdout) / 1024
+    return int(done.stdout) / 1024
 
 
 def linked(files: list[Path], folder: Path) -> Path:

@@ -38,15 +38,15 @@ Spectra = list[tuple[Tensor, Tensor]]  # content and style, [bins, frames]
 def spectra(model: Classifier) -> Spectra:
     """Magnitudes of the bundled pairs, cut to one length."""
     config = model.spectrogram
-    found = []
+    pairs = []
     for pair in bundled.pairs():
         sounds = [
             audio.mono(audio.resample(audio.read(path), config.sample_rate))
             for path in (pair.content, pair.style)
         ]
         both = [magnitude(torch.from_numpy(sound), config) for sound in sounds]
-        found.append((both[0][:, : config.clip_frames], both[1][:, : config.clip_frames]))
-    return found
+        pairs.append((both[0][:, : config.clip_frames], both[1][:, : config.clip_frames]))
+    return pairs
 
 
 def stylize(model: Classifier, pairs: Spectra, config: StylizeConfig) -> None:
@@ -129,8 +129,8 @@ def beside_shallow(model: Classifier, pairs: Spectra, *, quick: bool) -> dict[st
     mean = {name: sum(values) / len(values) for name, values in times.items()}
     print(f"\nseconds a pair of 3 s, one at a time, mean of {len(few)} pairs")
     print(f"  default                              {mean['default']:9.3f}")
-    told = "" if steps == 100 else f" ({steps} were run)"
-    print(f"  shallow, 4,096 filters, 100 L-BFGS   {mean['shallow']:9.3f}{told}")
+    note = "" if steps == 100 else f" ({steps} were run)"
+    print(f"  shallow, 4,096 filters, 100 L-BFGS   {mean['shallow']:9.3f}{note}")
     print(f"  speedup                              {mean['shallow'] / mean['default']:9.1f}")
     return {
         "default_s": round(mean["default"], 4),

@@ -69,14 +69,14 @@ def steps() -> dict[str, Packages]:
     torch = {"torch": core.pop("torch")}
     cuda = {name: core.pop(name) for name in list(core) if CUDA.fullmatch(name)}
     core["kfp"] = everything["kfp"]  # for its executor, which imports none of kfp's dependencies
-    found = {"torch": torch, "cuda": cuda, "core": core}
+    locked = {"torch": torch, "cuda": cuda, "core": core}
     for extra in [*STAGES, "pipeline"]:
         more = resolved(str(PYPROJECT), "--extra", extra)
-        found[extra] = {n: more[n] for n in more if n not in core | torch | cuda}
+        locked[extra] = {n: more[n] for n in more if n not in core | torch | cuda}
     server = project["project"]["optional-dependencies"]["server"]
-    found["server"] = resolved("-", given="\n".join(server))
-    found["wheel"] = resolved("-", given="\n".join(project["build-system"]["requires"]))
-    return found
+    locked["server"] = resolved("-", given="\n".join(server))
+    locked["wheel"] = resolved("-", given="\n".join(project["build-system"]["requires"]))
+    return locked
 
 
 def version(lines: str) -> str:
@@ -86,7 +86,7 @@ def version(lines: str) -> str:
 
 def torch_hashes(pinned: str, indices: list[str], wheels: list[Path]) -> set[str]:
     """Of the builds that are not on PyPI."""
-    found = {hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
+    hashes = {hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
     for index in indices:
         try:
             there = resolved("-", "--no-deps", "--default-index", index, given=f"torch=={pinned}")
@@ -102,8 +102,8 @@ def torch_hashes(pinned: str, indices: list[str], wheels: list[Path]) -> set[str
                     "give its files by --torch-wheel"
                 ) from None
             print(f"lock.py: {index} cannot be reached; hashes of torch kept", file=sys.stderr)
-        found |= set(re.findall(r"sha256:(\w+)", there["torch"]))
-    return found
+        hashes |= set(re.findall(r"sha256:(\w+)", there["torch"]))
+    return hashes
 
 
 def main() -> None:
@@ -115,17 +115,19 @@ def main() -> None:
     parser.add_argument("--torch-wheel", action="append", default=[], type=Path, help=note)
     arguments = parser.parse_args()
 
-    found = steps()
-    torch = found["torch"]["torch"]
+    by_step = steps()
+    torch = by_step["torch"]["torch"]
     hashes = set(re.findall(r"sha256:(\w+)", torch))
     hashes |= torch_hashes(version(torch), arguments.torch_index, arguments.torch_wheel)
     lines = [f"torch=={version(torch)}", *(f"    --hash=sha256:{each}" for each in sorted(hashes))]
-    found["torch"]["torch"] = " \\\n".join(lines) + "\n"
+    by_step["torch"]["torch"] = " \\\n".join(lines) + "\n"
 
-    blocks = {name: lines for step in found.values() for name, lines in step.items()}
+    blocks = {name: lines for step in by_step.values() for name, lines in step.items()}
     text = HEADER
     for name in sorted(blocks):
-        text += f"# for {' '.join(step for step in found if name in found[step])}\n{blocks[name]}"
+        text += (
+            f"# for {' '.join(step for step in by_step if name in by_step[step])}\n{blocks[name]}"
+        )
     new = LOCK.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(LOCK)

@@ -199,16 +199,16 @@ def _database(folder: Path, environment: Mapping[str, str]) -> tuple[str, dict[s
 
 def _postgres_program(name: str) -> str | None:
     """A program of Postgres; Debian keeps them off the PATH."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(found[-1]) if found else None)
+    programs = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (str(programs[-1]) if programs else None)
 
 
 def _program(name: str, remedy: str) -> str:
     beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if not found:
+    program = str(beside) if beside.exists() else shutil.which(name)
+    if not program:
         raise RuntimeError(f"there is no program {name!r}: {remedy}")
-    return found
+    return program
 
 
 def _start(

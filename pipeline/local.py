@@ -24,7 +24,7 @@ from audiostyle.task_events import EVENTS
 from pipeline.run_display import Display
 from pipeline.run_log import recorded
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run(
@@ -66,7 +66,7 @@ def run(
             try:
                 outputs: Mapping[str, Any] = pipeline(**arguments).outputs
             except (RuntimeError, KeyError, ValueError) as error:
-                text = _COLOUR.sub("", str(error))
+                text = _COLOR.sub("", str(error))
                 last = log.error_of(log.stage)
                 raise _task_error(error_file) or AudiostyleError(
                     f"pipeline: {f'{log.stage}: {last}' if last else text}"

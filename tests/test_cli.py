@@ -115,7 +115,7 @@ def test_stages_have_command_lines(stage: str, tmp_path: Path) -> None:
     shown = subprocess.run([*run, "--help"], capture_output=True, text=True, check=True)
     assert "--out" in shown.stdout
     assert "[default:" in shown.stdout
-    bad = subprocess.run([*run, "--out", "x", "--colour", "blue"], capture_output=True, check=False)
+    bad = subprocess.run([*run, "--out", "x", "--color", "blue"], capture_output=True, check=False)
     assert bad.returncode == 2
 
 

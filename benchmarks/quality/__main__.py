@@ -14,8 +14,8 @@ Everything is measured on sound, after phase retrieval from the content's phase,
 - `texture`: distance of texture statistics to the style's, where the style is an effect
 - `self`, `self_estoi`: what becomes of a content in its own style (dB)
 
-Rows: copies of the content and of the style, the target itself, an equaliser, the methods, and two
-oracles that look at the target: the best constant equaliser, and the content under the target's
+Rows: copies of the content and of the style, the target itself, an equalizer, the methods, and two
+oracles that look at the target: the best constant equalizer, and the content under the target's
 40-band envelope in each frame. `ablation` stands for the default with the activations of the
 trained network, of an untrained one of the same shape, and of none, and without each of its
 ways. `--quick`: 4 pairs a kind, and
@@ -90,22 +90,22 @@ def measure(
     start = time.perf_counter()
     result = row(spectra.content, spectra.style, spectra.target)
     seconds = time.perf_counter() - start
-    found = scores(sound_of(result, spectra.phase, config, len(pair.content)), reference)
+    measured = scores(sound_of(result, spectra.phase, config, len(pair.content)), reference)
     if own:
         again = row(spectra.content, spectra.content, spectra.content)
-        found |= own_style(sound_of(again, spectra.phase, config, len(pair.content)), pair)
-    return {**found, "seconds": seconds}
+        measured |= own_style(sound_of(again, spectra.phase, config, len(pair.content)), pair)
+    return {**measured, "seconds": seconds}
 
 
 def measured_kind(
-    found: list[TruePair], chosen: dict[str, Row], model: Classifier
+    drawn: list[TruePair], chosen: dict[str, Row], model: Classifier
 ) -> dict[str, dict[str, float]]:
     """Means by row; prints each as it is there."""
-    references = [Reference(pair) for pair in found]
+    references = [Reference(pair) for pair in drawn]
     summary: dict[str, dict[str, float]] = {}
     for name, row in chosen.items():
-        aligned = found[0].kind == "speech"
-        if found[0].target is None and (name == "target" or name in rows.ORACLES):
+        aligned = drawn[0].kind == "speech"
+        if drawn[0].target is None and (name == "target" or name in rows.ORACLES):
             continue
         if aligned and (name in ("target", "style") or name in rows.ORACLES):
             continue
@@ -153,10 +153,10 @@ def main() -> None:
             if lacking:
                 print(f"{kind}: passed over: {lacking}")
     summary: dict[str, dict[str, dict[str, float]]] = {}
-    for kind, found in sets.items():
-        if found:
-            print(f"\n{kind}, {arguments.side}: {len(found)} pairs")
-            for name, values in measured_kind(found, chosen, model).items():
+    for kind, drawn in sets.items():
+        if drawn:
+            print(f"\n{kind}, {arguments.side}: {len(drawn)} pairs")
+            for name, values in measured_kind(drawn, chosen, model).items():
                 summary.setdefault(name, {})[kind] = values
     print(json.dumps(summary))
 

@@ -74,8 +74,8 @@ def training_pairs() -> Iterator[tuple[TruePair, bool]]:
         playing.real(side, 28),
         ensembles(side, 48),
     ]
-    for found in sets:
-        yield from ((pair, number < _VALIDATION) for number, pair in enumerate(found))
+    for pairs in sets:
+        yield from ((pair, number < _VALIDATION) for number, pair in enumerate(pairs))
     further = [
         playing.melodies(side, 12),
         playing.melodies(side, 48, fluid)[24:],
@@ -84,8 +84,8 @@ def training_pairs() -> Iterator[tuple[TruePair, bool]]:
         ensembles(side, 36, fluid, reverb=True),
         synthetic(30, playing.random_phrase),
     ]
-    for found in further:
-        yield from ((pair, False) for pair in found)
+    for pairs in further:
+        yield from ((pair, False) for pair in pairs)
 
 
 def examples(model: Classifier) -> list[Example]:
@@ -125,9 +125,9 @@ def _example(method: Blend, pair: TruePair, *, own: bool, validation: bool) -> E
 class Network(nn.Module):
     """As `mixing.Mixer`, to be trained. seen: how many features it sees, None for all."""
 
-    def __init__(self, found: list[Example], seen: int | None = None) -> None:
+    def __init__(self, known: list[Example], seen: int | None = None) -> None:
         super().__init__()
-        values = torch.cat([x.ways.features.float()[:, :, ::7].flatten(1) for x in found], 1)
+        values = torch.cat([x.ways.features.float()[:, :, ::7].flatten(1) for x in known], 1)
         self.mean, self.scale = values.mean(1), values.std(1) + 1e-3
         self.hidden = nn.Linear(len(values), _HIDDEN)
         self.out = nn.Linear(_HIDDEN, len(WAYS))
@@ -155,9 +155,9 @@ def distance(mixer: mixing.Mixer, example: Example, model: Classifier, stays: fl
     mixed = torch.zeros_like(ways.logs[0], dtype=torch.float32)
     for log, weight in zip(ways.logs, weights, strict=True):
         mixed = mixed + log.float() * bands.curve(weight, config)
-    found = _log_mel((mixed.exp() - ways.depth).clamp_min(1e-9) * ways.gate)
-    frames = min(found.shape[1], example.target.shape[1])
-    apart = found[:, :frames] - example.target[:, :frames]
+    log_mel = _log_mel((mixed.exp() - ways.depth).clamp_min(1e-9) * ways.gate)
+    frames = min(log_mel.shape[1], example.target.shape[1])
+    apart = log_mel[:, :frames] - example.target[:, :frames]
     return (apart.square().mean() + 0.3).sqrt() / example.apart
 
 
@@ -173,15 +173,15 @@ def averaged(mixers: Sequence[mixing.Mixer]) -> mixing.Mixer:
     )
 
 
-def fitted(found: list[Example], model: Classifier, epochs: int, seen: int | None) -> mixing.Mixer:
+def fitted(known: list[Example], model: Classifier, epochs: int, seen: int | None) -> mixing.Mixer:
     """Trained on all examples that are not for validation. seen: see `Network`."""
     torch.manual_seed(0)
-    training = [x for x in found if not x.validation]
+    training = [x for x in known if not x.validation]
     made = Network(training, seen)
-    optimiser = torch.optim.AdamW(made.parameters(), lr=_RATE, weight_decay=_DECAY)
+    optimizer = torch.optim.AdamW(made.parameters(), lr=_RATE, weight_decay=_DECAY)
     steps = epochs * len(training)
     plan = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, _RATE, total_steps=steps + 1, pct_start=0.1
+        optimizer, _RATE, total_steps=steps + 1, pct_start=0.1
     )
     counts = {x.kind: sum(y.kind == x.kind for y in training) for x in training}
     chance = np.array(
@@ -193,10 +193,10 @@ def fitted(found: list[Example], model: Classifier, epochs: int, seen: int | Non
         example = training[int(random.choice(len(training), p=chance / chance.sum()))]
         ratio = distance(made.mixer(), example, model, 0.0)
         loss = ratio + _WORST * functional.relu(ratio - 0.95)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(made.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         plan.step()
     return made.mixer()
 
@@ -237,13 +237,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     model = network.load(bundled.classifier(arguments.classifier))
-    found = examples(model)
-    made = averaged([fitted(found, model, arguments.epochs, seen) for seen in _SEEN])
+    known = examples(model)
+    made = averaged([fitted(known, model, arguments.epochs, seen) for seen in _SEEN])
     with torch.no_grad():
-        for kind in dict.fromkeys(x.kind for x in found if x.validation):
+        for kind in dict.fromkeys(x.kind for x in known if x.validation):
             gains = [
                 1 - float(distance(made, x, model, mixing.STAYS))
-                for x in found
+                for x in known
                 if x.validation and x.kind == kind
             ]
             print(f"{kind:10s} gain {np.mean(gains):.3f}, worst {min(gains):.3f}", flush=True)

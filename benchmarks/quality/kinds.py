@@ -78,7 +78,7 @@ def _effects(side: str, count: int) -> tuple[list[TruePair], str]:
     folders = {path.name[:3]: path for path in sorted(_ESC10.glob("[0-9][0-9][0-9] - *"))}
     if not all(name in folders for name in _EFFECTS[side]):
         return [], f"{_ESC10} is missing (ESC10_DIR)"
-    found = []
+    effects = []
     contents = {kind: pairs_of(kind, side, 8)[0] for kind in _SOURCES}
     contents = {kind: known for kind, known in contents.items() if known}
     for number in range(count if contents else 0):
@@ -89,8 +89,8 @@ def _effects(side: str, count: int) -> tuple[list[TruePair], str]:
         style = sorted(folder.glob("*.ogg"))[_TAKES[side] + number // len(names)]
         sound = pairs.cut(style, 5.0)
         name = f"{content.id}-{folder.name[6:].replace(' ', '')}"
-        found.append(TruePair(f"{kind}-{name}", content.content[: 3 * 22050], sound, None, "fx"))
-    return found, ""
+        effects.append(TruePair(f"{kind}-{name}", content.content[: 3 * 22050], sound, None, "fx"))
+    return effects, ""
 
 
 def _cached(kind: str, side: str, count: int) -> list[TruePair]:

@@ -36,10 +36,10 @@ def posteriors(samples: Samples) -> NDArray[np.float32]:
     parts = []
     for start in range(0, len(samples), _STEP):
         window = padded[start : start + _WINDOW].astype(np.float32)
-        (found,) = session.run([output], {name: window[None, :, None]})
-        parts.append(found[0, _EDGE:-_EDGE])
-    found = np.concatenate(parts)
-    result: NDArray[np.float32] = found[:frames]
+        (notes,) = session.run([output], {name: window[None, :, None]})
+        parts.append(notes[0, _EDGE:-_EDGE])
+    notes = np.concatenate(parts)
+    result: NDArray[np.float32] = notes[:frames]
     return result
 
 
@@ -50,8 +50,8 @@ def distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 
 def _file() -> Path | None:
-    found = find_spec("basic_pitch")
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    spec = find_spec("basic_pitch")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "saved_models" / "icassp_2022" / "nmp.onnx"
         if path.is_file():
             return path

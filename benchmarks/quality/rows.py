@@ -10,16 +10,16 @@ from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
 from components.stylize.config import StylizeConfig
 from components.stylize.methods.default import WAYS, Blend, Ways
-from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import Contents
 from components.stylize.transfer import style_of, transfer, transfer_pair
 
 # content, style, target: [bins, frames], linear; output the same, of as many frames as content.
 Row = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
-BASELINES = ("content", "style", "target", "equaliser")
+BASELINES = ("content", "style", "target", "equalizer")
 METHODS = ("base", "shallow", "trained", "notes", "default")
-ORACLES = ("oracle-equaliser", "oracle-envelope")
+ORACLES = ("oracle-equalizer", "oracle-envelope")
 # The default with the trained network's activations among its keys, an untrained one's, and none;
 # then without each of its ways.
 KEYED = tuple(f"keys:{keys}" for keys in ("trained", "untrained", "none"))
@@ -46,7 +46,7 @@ class Without(Blend):
 
 
 def untrained(model: Classifier, seed: int = 0) -> Classifier:
-    """The same network as before its training, but for the normalisation of its input."""
+    """The same network as before its training, but for the normalization of its input."""
     torch.manual_seed(seed)
     fresh = Classifier(model.network, model.spectrogram, model.class_names)
     fresh.band_mean.copy_(model.band_mean)
@@ -61,12 +61,12 @@ def rows(names: list[str], model: Classifier, quick: bool) -> dict[str, Row]:
         "content": lambda content, style, target: content,
         "style": lambda content, style, target: _fitted(style, content.shape[1]),
         "target": lambda content, style, target: content if target is None else target,
-        "equaliser": lambda content, style, target: _equalised(content, style, config),
-        "oracle-equaliser": partial(_oracle, config, steady=True),
+        "equalizer": lambda content, style, target: _equalized(content, style, config),
+        "oracle-equalizer": partial(_oracle, config, steady=True),
         "oracle-envelope": partial(_oracle, config, steady=False),
     }
     for method in METHODS:
-        known[method] = partial(_stylised, model, _settings(method, quick))
+        known[method] = partial(_stylized, model, _settings(method, quick))
     keyed = ((Blend, model), (Blend, untrained(model)), (NoKeys, model))
     for name, (kind, network) in zip(KEYED, keyed, strict=True):
         known[name] = partial(_attending, kind, network)
@@ -92,7 +92,7 @@ def _settings(method: str, quick: bool) -> StylizeConfig:
     return StylizeConfig.parse(values, "benchmark")
 
 
-def _stylised(
+def _stylized(
     model: Classifier, settings: StylizeConfig, content: Tensor, style: Tensor, _: Tensor | None
 ) -> Tensor:
     return transfer_pair(model, content, style, settings).magnitude
@@ -107,9 +107,9 @@ def _attending(
     return transfer(method, contents, [style_of(method, style)], settings, names=[""])[0].magnitude
 
 
-def _equalised(content: Tensor, style: Tensor, config: SpectrogramConfig) -> Tensor:
+def _equalized(content: Tensor, style: Tensor, config: SpectrogramConfig) -> Tensor:
     own, wanted = (x.square().mean(1)[None] for x in (content, style))
-    return equalise(content[None], own, wanted, config)[0]
+    return equalize(content[None], own, wanted, config)[0]
 
 
 def _oracle(

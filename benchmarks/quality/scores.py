@@ -55,34 +55,34 @@ class Reference:
 def scores(result: Samples, reference: Reference) -> dict[str, float]:
     """By name; a result as `measures.prepared` gives it."""
     pair = reference.pair
-    found = {
+    values = {
         "timbre": measures.timbre(result, pair.style),
         "spread": measures.spread(result, pair.style),
         "chroma": measures.pitch(result, pair.content),
     }
     if pair.target is not None:
-        found["lsd"] = measures.lsd(result, pair.target, reference.path)
-        found["gain"] = measures.gain(found["lsd"], reference.apart)
+        values["lsd"] = measures.lsd(result, pair.target, reference.path)
+        values["gain"] = measures.gain(values["lsd"], reference.apart)
     if pair.kind == "speech":
-        found["estoi"] = measures.estoi(result, pair.content)
+        values["estoi"] = measures.estoi(result, pair.content)
     elif note_posteriors.available():
         heard = note_posteriors.posteriors(result)
-        found["kept"] = note_posteriors.distance(heard, reference.notes["content"])
+        values["kept"] = note_posteriors.distance(heard, reference.notes["content"])
         if pair.target is not None:
-            found["notes"] = note_posteriors.distance(heard, reference.notes["target"])
+            values["notes"] = note_posteriors.distance(heard, reference.notes["target"])
     if pair.kind == "drums":
-        found["onsets"] = onset_score(result, pair.content)
+        values["onsets"] = onset_score(result, pair.content)
     if pair.kind == "fx":
-        found["texture"] = texture(result).distance(reference.style)
-    return found
+        values["texture"] = texture(result).distance(reference.style)
+    return values
 
 
 def own_style(result: Samples, pair: TruePair) -> dict[str, float]:
     """What became of a content in its own style."""
-    found = {"self": measures.lsd(result, pair.content)}
+    values = {"self": measures.lsd(result, pair.content)}
     if pair.kind == "speech":
-        found["self_estoi"] = measures.estoi(result, pair.content)
-    return found
+        values["self_estoi"] = measures.estoi(result, pair.content)
+    return values
 
 
 def onset_score(result: Samples, content: Samples) -> float:

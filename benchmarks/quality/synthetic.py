@@ -38,8 +38,8 @@ def _instrument(random: np.random.Generator) -> Callable[[Sequence[Any]], Sample
     if spectrum == 0:
         size[1::2] *= random.choice([0, 0.02, 0.2])
     elif spectrum == 1:
-        centre, width = random.uniform(1, 6), random.uniform(1, 3)
-        size *= np.exp(-0.5 * ((number - centre) / width) ** 2) + 0.03
+        center, width = random.uniform(1, 6), random.uniform(1, 3)
+        size *= np.exp(-0.5 * ((number - center) / width) ** 2) + 0.03
     elif spectrum == 2:
         size *= random.uniform(0.2, 1, len(number))
     decay, bright = float(random.choice([0, 0, 2, 5, 9])), 0.3 * random.uniform(0, 0.6)

@@ -35,16 +35,18 @@ class Texture:
 
 
 def texture(samples: Samples) -> Texture:
-    """Of float32 [n] at 22,050 Hz, levelled."""
+    """Of float32 [n] at 22,050 Hz, leveled."""
     _, _, spectrum = stft(samples, RATE, nperseg=_N_FFT, noverlap=_N_FFT - _HOP)
     power = _bank() @ np.abs(spectrum) ** 2
     envelope = np.sqrt(power + 1e-12) ** 0.3  # [bands, frames]
     mean = envelope.mean(1)
-    centred = envelope - mean[:, None]
-    deviation = centred.std(1) + 1e-6
-    together = np.corrcoef(centred + 1e-9 * np.random.default_rng(0).standard_normal(centred.shape))
-    modulation = np.abs(np.fft.rfft(centred * np.hanning(centred.shape[1]), axis=1)) ** 2
-    rates = np.fft.rfftfreq(centred.shape[1], _HOP / RATE)
+    centered = envelope - mean[:, None]
+    deviation = centered.std(1) + 1e-6
+    together = np.corrcoef(
+        centered + 1e-9 * np.random.default_rng(0).standard_normal(centered.shape)
+    )
+    modulation = np.abs(np.fft.rfft(centered * np.hanning(centered.shape[1]), axis=1)) ** 2
+    rates = np.fft.rfftfreq(centered.shape[1], _HOP / RATE)
     total = modulation.sum(1) + 1e-12
     shares = [
         modulation[:, (rates >= low) & (rates < high)].sum(1) / total
@@ -54,7 +56,7 @@ def texture(samples: Samples) -> Texture:
         {
             "mean": mean / 0.3,
             "variation": deviation / mean,
-            "skewness": np.tanh((centred**3).mean(1) / deviation**3 / 2),
+            "skewness": np.tanh((centered**3).mean(1) / deviation**3 / 2),
             "together": together[np.triu_indices(_BANDS, 1)],
             "modulation": np.sqrt(np.concatenate(shares)),
         }

@@ -51,7 +51,7 @@ class Peaks:
     def limited(self, parts: Iterable[Samples], gain: float, ceiling: float) -> Iterator[Samples]:
         """The same parts, scaled by `gain` or less, and nowhere above `ceiling`."""
         peaks = self.all()
-        # At the borders of the stretches: what either neighbour, and the ones beyond them, need.
+        # At the borders of the stretches: what either neighbor, and the ones beyond them, need.
         needed = np.minimum(gain, ceiling / np.maximum(peaks, _FLOOR))
         around = np.pad(needed, 1, mode="edge")
         borders = np.minimum(around[:-1], around[1:])

@@ -50,10 +50,10 @@ def examine(
         facts = Facts(recording.sample_rate, len(recording.samples))
     else:
         facts = blocks.facts(path)
-    plain = _analysed(facts.through(_parts(path, recording)), facts, config, keep)
+    plain = _analyzed(facts.through(_parts(path, recording)), facts, config, keep)
     blocks.require_sound(facts, path, seconds=config.n_fft / config.sample_rate)
     if facts.offsets.any():  # which is known only now
-        plain = _analysed(_centered(path, recording, facts), facts, config, keep)
+        plain = _analyzed(_centered(path, recording, facts), facts, config, keep)
     frames, power, transform = plain
     digest = _digest(recording) if recording else file_digest(path)
     return Source(path, digest, facts, frames, power, transform, recording)
@@ -69,7 +69,7 @@ def _parts(path: Path, recording: Recording | None) -> Iterator[Samples]:
     return blocks.parts_of(recording) if recording else blocks.blocks(path)
 
 
-def _analysed(
+def _analyzed(
     parts: Iterable[Samples], facts: Facts, config: SpectrogramConfig, keep: int
 ) -> tuple[int, Tensor, tuple[Tensor, ...]]:
     """Frames, mean power [bins] and, of a short recording, the transform. See `examine`."""

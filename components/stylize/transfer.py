@@ -21,7 +21,7 @@ from components.stylize.methods.parts.method import (
     Style,
 )
 from components.stylize.methods.parts.transposition import moved, register, semitones_to
-from components.stylize.optimise import Descended, Plan, descend
+from components.stylize.optimize import Descended, Plan, descend
 from components.stylize.registry import make
 
 __all__ = [
@@ -50,7 +50,7 @@ _RATES = {"adam": 0.01, "lbfgs": 1.0}
 class Transferred:
     """Outcome for one window. magnitude: [bins, frames] linear, at the content's level.
 
-    losses: term -> value at the start and after each step; empty where nothing is optimised.
+    losses: term -> value at the start and after each step; empty where nothing is optimized.
     error: what stopped it early, in which case magnitude is its last good state; else "".
     heard: see `components.stylize.heard`.
     """
@@ -156,7 +156,7 @@ def _transfer(
         problem = method.prepare(scaled, styles)
     result = problem.start
     done = Descended(result, [{} for _ in names], [None for _ in names])
-    # Where nothing is optimised there is no loss to tell of.
+    # Where nothing is optimized there is no loss to tell of.
     if problem.terms is not None and (chosen.iterations or chosen.init != "method"):
         if chosen.init == "content":
             result = scaled.magnitude

@@ -15,7 +15,7 @@ from components.stylize.config import StylizeConfig
 class Windows:
     """Windows of `frames` frames that begin at `starts` and cover `total` frames.
 
-    Neighbours overlap. A single window may be longer than what it covers.
+    Neighbors overlap. A single window may be longer than what it covers.
     """
 
     total: int
@@ -27,7 +27,7 @@ class Windows:
         """Weight of each frame of a window, before all that cover a frame are made to sum to one.
 
         It rises and falls over the middle third of the overlap: the frames nearest to an edge,
-        which convolutions saw without their neighbours, do not count. Output: [frames].
+        which convolutions saw without their neighbors, do not count. Output: [frames].
         """
         inside = torch.arange(self.frames) + 0.5
         third = self.overlap / 3
@@ -71,7 +71,7 @@ def faded(windows: Windows, load: Callable[[int], Tensor], first: int, stop: int
     """Frames from `first` to `stop` of the whole, cross-faded from the windows' magnitudes.
 
     load: from a window's number to [bins, windows.frames]. Output: [bins, stop - first].
-    Magnitudes add up without cancelling, so linear weights keep a steady sound steady.
+    Magnitudes add up without canceling, so linear weights keep a steady sound steady.
     """
     mixed: Tensor | None = None
     weight = torch.zeros(stop - first)

@@ -68,7 +68,7 @@ def _crop(x: Tensor, share: float, random: torch.Generator) -> Tensor:
 
 
 def _tune(x: Tensor, bands: float, random: torch.Generator) -> Tensor:
-    """Shift by a fraction of bands, interpolating between neighbours."""
+    """Shift by a fraction of bands, interpolating between neighbors."""
     place = (
         torch.arange(x.shape[1], device=x.device)
         + _uniform(len(x), -bands, bands, x, random)[:, None]
@@ -95,7 +95,7 @@ def _reverberate(x: Tensor, share: float, random: torch.Generator) -> Tensor:
 
 
 def _filter(x: Tensor, deviation: float, random: torch.Generator) -> Tensor:
-    """Random equaliser: normal gains at 6 points along the bands, cubic in between."""
+    """Random equalizer: normal gains at 6 points along the bands, cubic in between."""
     points = torch.randn(len(x), 1, 6, 1, generator=random, device=x.device)
     curve = functional.interpolate(
         points, size=(x.shape[1], 1), mode="bicubic", align_corners=True
@@ -113,7 +113,7 @@ def _add_noise(x: Tensor, share: float, random: torch.Generator) -> Tensor:
     along = torch.linspace(0, 1, x.shape[1], device=x.device)
     floor = (level[:, None] + slope[:, None] * along)[..., None]
     # The power of a noise's spectrogram is exponentially distributed in every cell; averaging
-    # over a band narrows it. One draw of it keeps the floor from being a flat colour.
+    # over a band narrows it. One draw of it keeps the floor from being a flat color.
     grain = torch.rand(x.shape, generator=random, device=x.device) * 0.7
     return torch.logaddexp(x, floor + grain)
 

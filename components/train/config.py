@@ -14,7 +14,7 @@ class AugmentationConfig(Config):
     crop: float = Field(
         0.75, gt=0, le=1, description="share of a clip seen, at a random place; 1: all, unmoved"
     )
-    filter_db: float = Field(8.0, ge=0, description="dB, deviation of a random smooth equaliser")
+    filter_db: float = Field(8.0, ge=0, description="dB, deviation of a random smooth equalizer")
     room: float = Field(0.5, ge=0, le=1, description="share of clips that get a reverberant tail")
     noise: float = Field(0.5, ge=0, le=1, description="share of clips that get colored noise")
     tuning: float = Field(1.5, ge=0, description="bands, largest shift along the band axis")

@@ -5,7 +5,7 @@ from audiostyle.spectrogram_set import SpectrogramSet
 
 
 def content_digest(clips: SpectrogramSet) -> str:
-    """SHA-256 over what is in the recordings, their labels and splits, and how they were analysed.
+    """SHA-256 over what is in the recordings, their labels and splits, and how they were analyzed.
 
     Paths are left out: the same recordings in another folder are the same data.
     """

@@ -180,8 +180,8 @@ def _resume(
     progress.best_weights = {name: value.to(device) for name, value in parts["best"].items()}
 
 
-def standardise(model: Classifier, represented: Tensor) -> None:
-    """Set the model's normalisation to the statistics of training clips [n, bands, frames]."""
+def standardize(model: Classifier, represented: Tensor) -> None:
+    """Set the model's normalization to the statistics of training clips [n, bands, frames]."""
     model.band_mean.copy_(represented.mean((0, 2)))
     # A band that never changes (beyond the data's bandwidth) must not be blown up.
     model.band_scale.copy_(represented.std((0, 2)).clamp_min(0.1))

@@ -57,7 +57,7 @@ def cross_validate(
         for number, name in enumerate(chosen, 1):
             log.info("train: fold %s, %d of %d", name, number, len(chosen))
             measures[name] = _fold(data, done / f"fold-{name}", config, name, clips.digest)
-        report = summarise(measures) | {"train": config.plain(), "data_digest": clips.digest}
+        report = summarize(measures) | {"train": config.plain(), "data_digest": clips.digest}
         if done != out:
             for name in measures:
                 shutil.copytree(done / f"fold-{name}", out / f"fold-{name}", dirs_exist_ok=True)
@@ -111,13 +111,13 @@ def _checkpoints(folder: Path) -> Path:
     return folder / ".checkpoints"
 
 
-def summarise(folds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def summarize(folds: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Mean and deviation over folds. folds: measures by fold, as `evaluation.measure` gives them.
 
     >>> test = {"balanced_accuracy": 0.5, "ece": 0.1, "seconds": 1.0, "confusion": [[1]]}
     >>> two = {"1": {**test, "accuracy": 0.25}, "2": {**test, "accuracy": 0.75}}
     >>> two = {name: {**one, "chance": 0.5} for name, one in two.items()}
-    >>> summarise(two)["accuracy_mean"], round(summarise(two)["accuracy_std"], 4)
+    >>> summarize(two)["accuracy_mean"], round(summarize(two)["accuracy_std"], 4)
     (0.5, 0.3536)
     """
     report: dict[str, Any] = {"folds": folds}

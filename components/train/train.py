@@ -17,7 +17,7 @@ from components.train import checkpoint, protocol
 from components.train.config import TrainConfig
 from components.train.content import content_digest
 from components.train.evaluation import measure, probabilities
-from components.train.fit import Examples, Progress, fit, standardise
+from components.train.fit import Examples, Progress, fit, standardize
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def train(
         split: Examples(represented[clips.where(split)], labels[clips.where(split)])
         for split in spectrogram_set.SPLITS
     }
-    standardise(model, examples["train"].represented)
+    standardize(model, examples["train"].represented)
     # Only a training of the same data and settings may go on from a checkpoint.
     root = Path(checkpoints) if checkpoints else Path(out).parent / f".{Path(out).name}.checkpoints"
     key = artifacts.digest_of([config.plain(), clips.digest, fold])[:16]

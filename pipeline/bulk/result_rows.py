@@ -16,7 +16,7 @@ from components.stylize.pairs import SAFE_ID
 FORMATS = ("wav", "flac")
 # Of rows: more than any job writes, and what other programs still read as an integer.
 HIGHEST = 2**53 - 1
-# Bytes of a line: more than a million steps of an optimisation take.
+# Bytes of a line: more than a million steps of an optimization take.
 _MOST = 64 << 20
 # What a row of ours begins with, whole or not.
 _BEGINNING = b'{"id": "'

@@ -119,7 +119,7 @@ def end_to_end_submission(
     checkpoints: str = "",
     work: str = "",
 ) -> Submission:
-    """Train, register, stylise. Raises InputError naming the argument."""
+    """Train, register, stylize. Raises InputError naming the argument."""
     check_pairs(chosen, pairs, work)
     return Submission(
         end_to_end.build(
@@ -149,7 +149,7 @@ def stylization_submission(
     parallelism: int = 4,
     work: str = "",
 ) -> Submission:
-    """Stylise with a registered classifier. Raises InputError naming the argument."""
+    """Stylize with a registered classifier. Raises InputError naming the argument."""
     check_pairs(chosen, pairs, work)
     check_model(model)
     local = Path(pairs)

@@ -155,7 +155,7 @@ def train(**options: Any) -> Answer:
 @_sent(_BULK, _pairs(required=False), _SHARDS, _MODEL, (_TRACKING,))
 @answering("submit")
 def stylize(**options: Any) -> Answer:
-    """Stylise pairs with a registered classifier.
+    """Stylize pairs with a registered classifier.
 
     --manifest and --out: a bulk job, each item exactly once, on CPUs. --pairs: an artifact in the
     pipeline root; GPUs are given back before the phase is searched for.
@@ -183,7 +183,7 @@ def stylize(**options: Any) -> Answer:
 @_sent(TRAINING, _pairs(required=True))
 @answering("submit")
 def run(**options: Any) -> Answer:
-    """Train, register, stylise, reconstruct, report."""
+    """Train, register, stylize, reconstruct, report."""
     return _submit("run", options)
 
 

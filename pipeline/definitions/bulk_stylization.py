@@ -30,7 +30,7 @@ def build(
 
     @dsl.pipeline(
         name="audiostyle-bulk-stylization",
-        description="Stylise every row of a manifest exactly once, with a registered classifier.",
+        description="Stylize every row of a manifest exactly once, with a registered classifier.",
         pipeline_config=settings.pipeline_config(),
     )
     def bulk_stylization(

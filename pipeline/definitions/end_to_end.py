@@ -39,7 +39,7 @@ def build(
 
     @dsl.pipeline(
         name="audiostyle-end-to-end",
-        description="Train a classifier on a data set, register it, stylise pairs with it.",
+        description="Train a classifier on a data set, register it, stylize pairs with it.",
         pipeline_config=settings.pipeline_config(),
     )
     def end_to_end(

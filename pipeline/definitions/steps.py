@@ -73,7 +73,7 @@ def transferred(
     *,
     cached: bool,
 ) -> tuple[Any, Any]:
-    """Classifier and pairs in; the tasks of the stylised set and of the audio set.
+    """Classifier and pairs in; the tasks of the stylized set and of the audio set.
 
     Two tasks, so that a GPU is given back before the phase is searched for.
     stylizing, making: further arguments of the one and of the other.

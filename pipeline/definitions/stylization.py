@@ -33,7 +33,7 @@ def build(
 
     @dsl.pipeline(
         name="audiostyle-stylization",
-        description="Stylise pairs of recordings with a registered classifier.",
+        description="Stylize pairs of recordings with a registered classifier.",
         pipeline_config=settings.pipeline_config(),
     )
     def stylization(

@@ -86,7 +86,7 @@ def test_only_what_is_missing_or_changed(clips: Path, classifier: Path, tmp_path
         assert made["seconds"] > 0
         heard = audio.read(out / made["output"])
         assert (heard.sample_rate, heard.frames) == (RATE, RATE)
-    # Its content in another colour, and neither silence nor the content itself.
+    # Its content in another color, and neither silence nor the content itself.
     content, result = (audio.read(p).samples[0] for p in (rows[0]["content"], out / "item-0.wav"))
     assert 0.2 < float(np.corrcoef(np.abs(np.fft.rfft([content, result])))[0, 1]) < 0.9999
 

@@ -36,7 +36,7 @@ def _made(base: Path) -> tuple[Path, Warm]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with recordings, tables, a spectrogram set, a classifier and a stylised set.
+    """A folder with recordings, tables, a spectrogram set, a classifier and a stylized set.
 
     No command may change anything in it.
     """

@@ -69,7 +69,7 @@ def _round_trip(
     else:
         with open_object(Path(address).as_uri()) as stream:
             assert b"".join(stream.chunks) == content
-    # Neighbours that a sloppy splitter would take for the same.
+    # Neighbors that a sloppy splitter would take for the same.
     for other in {key.partition("#")[0], key.partition("?")[0], key.replace("%", "%25")} - {key}:
         if not {"", ".", ".."} & set(other.split("/")):
             assert store.get(other) is None

@@ -29,7 +29,7 @@ def recordings() -> dict[str, bytes]:
     return contents
 
 
-def _stylised(
+def _stylized(
     warm: Warm,
     small: Path,
     classifier: Path,
@@ -61,7 +61,7 @@ def _preprocessed(
         return attempt(warm, folder, *read, out="out", named=name)
 
 
-READERS = (_stylised, _preprocessed)
+READERS = (_stylized, _preprocessed)
 
 
 @pytest.mark.slow

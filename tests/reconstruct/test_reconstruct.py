@@ -12,7 +12,7 @@ from audiostyle.errors import ArtifactError, InputError
 from components.reconstruct import measures
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.measures.registry import measured
-from components.reconstruct.measures.sounds import levelled
+from components.reconstruct.measures.sounds import leveled
 from components.reconstruct.measures.target_distance import lsd
 from components.reconstruct.peaks import Peaks
 from components.reconstruct.reconstruct import publish, reconstruct
@@ -51,7 +51,7 @@ def test_outputs_are_the_contents_in_every_outer_respect(
         assert np.abs(result.samples).max() <= 1
         rms = [np.sqrt(np.mean(np.square(x.samples))) for x in (result, before)]
         assert rms[0] == pytest.approx(rms[1], rel=0.02)
-        assert lsd(levelled(result), levelled(before)) < 3  # dB: heard as the same
+        assert lsd(leveled(result), leveled(before)) < 3  # dB: heard as the same
 
 
 @pytest.mark.parametrize("form", ["wav", "flac"])

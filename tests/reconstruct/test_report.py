@@ -374,7 +374,7 @@ def test_a_click_is_at_its_time_in_a_long_clip() -> None:
     assert abs(int(levels.max(0).argmax()) - 750) <= 1
 
 
-def test_one_colour_scale_for_all_pictures_of_an_item() -> None:
+def test_one_color_scale_for_all_pictures_of_an_item() -> None:
     loud = spectrogram_images.levels(Recording(tone(1000)[None], RATE), RATE / 2)
     soft = loud - 40
     top = spectrogram_images.loudest([soft, loud])

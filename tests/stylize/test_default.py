@@ -35,7 +35,7 @@ def spectrum(sound: np.ndarray) -> Tensor:
     return magnitude(torch.from_numpy(sound.astype(np.float32)), CONFIG)
 
 
-def stylised(model: Classifier, content: Tensor, style: Tensor, **settings: object) -> Tensor:
+def stylized(model: Classifier, content: Tensor, style: Tensor, **settings: object) -> Tensor:
     return transfer_pair(model, content, style, StylizeConfig.parse(settings, "test")).magnitude
 
 
@@ -87,14 +87,14 @@ SOUNDS: dict[str, Callable[[], np.ndarray]] = {
 @pytest.mark.parametrize("kind", SOUNDS)
 def test_everything_in_its_own_style_stays_what_it_is(model: Classifier, kind: str) -> None:
     own = spectrum(SOUNDS[kind]())
-    assert apart(stylised(model, own, own), own) < 2
+    assert apart(stylized(model, own, own), own) < 2
 
 
 @pytest.mark.parametrize("style", ["chord", "noise"])
 def test_nothing_switches_under_a_held_chord(model: Classifier, style: str) -> None:
     """Over beats: no band jumps where neither the chord and the beats nor the style do."""
     content = spectrum(chord() + 0.3 * beats())
-    result = bands(stylised(model, content, spectrum(SOUNDS[style]())))[:, 10:110]
+    result = bands(stylized(model, content, spectrum(SOUNDS[style]())))[:, 10:110]
     before = bands(content)[:, 10:110]
     heard = before > before.max() - 45
     steps = [x[:, 1:] - x[:, :-1] for x in (result, before)]
@@ -110,7 +110,7 @@ def test_beats_stay_where_they_are(model: Classifier) -> None:
 
     own = spectrum(beats())
     other = spectrum(np.roll(beats(), 3000) * 0.5 + 0.02 * noise(seconds=3))
-    result = stylised(model, own, other)
+    result = stylized(model, own, other)
     sounds = [sound_of(x, torch.zeros(1), CONFIG, 3 * RATE) for x in (result, own)]
     assert onset_score(*sounds) > 0.9
 
@@ -122,7 +122,7 @@ def test_strength_goes_from_the_content_to_the_style(model: Classifier, method: 
     if method == "trained":
         settings["iterations"] = 20
     results = [
-        stylised(model, content, style, **settings, strength=s) for s in (0.0, 0.25, 0.5, 0.75, 1.0)
+        stylized(model, content, style, **settings, strength=s) for s in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     assert apart(results[0], content) < 0.1
     away = [apart(x, content) for x in results]
@@ -140,9 +140,9 @@ def test_a_strength_that_is_none_is_named(strength: object) -> None:
 
 def test_transpose_moves_the_notes(model: Classifier) -> None:
     content, style = spectrum(melody(6, 0.0)), spectrum(melody(12, 2.0))
-    plain = track(stylised(model, content, style)[None], CONFIG).midi[0]
+    plain = track(stylized(model, content, style)[None], CONFIG).midi[0]
     for semitones in (3, -5):
-        higher = track(stylised(model, content, style, transpose=semitones)[None], CONFIG).midi[0]
+        higher = track(stylized(model, content, style, transpose=semitones)[None], CONFIG).midi[0]
         assert abs(float((higher - plain).median()) - semitones) < 0.3
 
 
@@ -150,7 +150,7 @@ def test_transpose_auto_goes_by_octaves_to_the_style(model: Classifier) -> None:
     bass = np.concatenate([tone(f, seconds=0.5, harmonics=6) for f in (55, 65.4, 73.4, 82.4)])
     flute = np.concatenate([tone(8 * f, seconds=0.5, harmonics=4) for f in (55, 65.4, 73.4, 82.4)])
     content, style = spectrum(bass), spectrum(flute)
-    found = track(stylised(model, content, style, transpose="auto")[None], CONFIG).midi[0]
+    found = track(stylized(model, content, style, transpose="auto")[None], CONFIG).midi[0]
     own = track(content[None], CONFIG).midi[0]
     octaves = float((found - own).median()) / 12
     assert octaves >= 1.9 and abs(octaves - round(octaves)) < 0.05
@@ -215,18 +215,18 @@ def test_words_stay_when_the_voice_changes(model: Classifier) -> None:
         pytest.skip(lacking)
     for pair in pairs:
         parts = spectra_of(pair, CONFIG)
-        result = stylised(model, parts.content, parts.style)
+        result = stylized(model, parts.content, parts.style)
         heard = sound_of(result, parts.phase, CONFIG, len(pair.content))
         assert measures.estoi(heard, pair.content) > 0.65
         own = sound_of(
-            stylised(model, parts.content, parts.content), parts.phase, CONFIG, len(pair.content)
+            stylized(model, parts.content, parts.content), parts.phase, CONFIG, len(pair.content)
         )
         assert measures.estoi(own, pair.content) > 0.9
 
 
 def test_notes_stay_and_a_texture_sounds_between_them(model: Classifier) -> None:
     content, rain = spectrum(chord()), spectrum(noise(seconds=4))
-    result = stylised(model, content, rain)
+    result = stylized(model, content, rain)
     level = [10 * x.square().mean(1).log10() for x in (content, result)]
     for frequency in (220.0, 277.2, 329.6):
         bin_ = round(frequency * 2048 / RATE)
@@ -254,5 +254,5 @@ def test_the_shortest_recordings_and_other_spectrograms(config: SpectrogramConfi
         content = torch.rand(config.bins, frames, generator=random)
         for length in (1, 30, 900):
             style = torch.rand(config.bins, length, generator=random)
-            result = stylised(model, content, style, strength=0.7, transpose="auto")
+            result = stylized(model, content, style, strength=0.7, transpose="auto")
             assert result.shape == content.shape and bool(result.isfinite().all())

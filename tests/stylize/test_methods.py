@@ -13,7 +13,7 @@ from audiostyle.network import Classifier, NetworkConfig
 from audiostyle.spectrogram import magnitude
 from components.stylize import methods
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import Contents, Method, Problem, gram
 from components.stylize.methods.shallow import Shallow
 from components.stylize.registry import make
@@ -58,15 +58,15 @@ def spectrum(model: Classifier, samples: np.ndarray) -> torch.Tensor:
     return magnitude(torch.from_numpy(samples), model.spectrogram)
 
 
-def test_equaliser_moves_the_mean_spectrum_and_no_note(model: Classifier) -> None:
+def test_equalizer_moves_the_mean_spectrum_and_no_note(model: Classifier) -> None:
     low, high = tone(330, harmonics=3), tone(330, harmonics=20)
     content, style = spectrum(model, low), spectrum(model, high)
 
-    def equalised(by: torch.Tensor) -> torch.Tensor:
+    def equalized(by: torch.Tensor) -> torch.Tensor:
         own, other = (x.square().mean(1)[None] for x in (content, by))
-        return equalise(content[None], own, other, model.spectrogram)[0]
+        return equalize(content[None], own, other, model.spectrogram)[0]
 
-    moved = equalised(style * 100)
+    moved = equalized(style * 100)
     assert moved.shape == content.shape
     # In every frame each partial stays the loudest bin of its surroundings.
     assert int(moved.mean(1).argmax()) == int(content.mean(1).argmax())
@@ -76,7 +76,7 @@ def test_equaliser_moves_the_mean_spectrum_and_no_note(model: Classifier) -> Non
     ]
     assert centroid[0] < centroid[1] <= centroid[2] * 1.05
     # Its own spectrum changes nothing, at whatever level.
-    torch.testing.assert_close(equalised(content * 7), content, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(equalized(content * 7), content, rtol=1e-4, atol=1e-4)
     assert (moved / content.clamp_min(1e-9)).max() < 10 ** (45 / 20)
 
 
@@ -91,7 +91,7 @@ def test_losses_fall(suited: Classifier, method: str, init: str) -> None:
     assert (done.magnitude >= 0).all()
     assert done.magnitude.isfinite().all()
     assert done.error == ""
-    if done.losses:  # a method may have nothing to optimise
+    if done.losses:  # a method may have nothing to optimize
         assert min(done.losses["total"]) < 0.999 * done.losses["total"][0]
 
 

@@ -106,8 +106,8 @@ def test_log_mel_is_vggishs() -> None:
     frames = log_mel(torch.from_numpy(tone(1000, seconds=0.975, rate=16000))[None])
     assert frames.shape == (1, 1, 96, 64)
     low, high = 1127 * np.log1p(125 / 700), 1127 * np.log1p(7500 / 700)
-    centres = 700 * np.expm1(np.linspace(low, high, 66)[1:-1] / 1127)
-    assert abs(centres[int(frames.mean((0, 1, 2)).argmax())] - 1000) < 60
+    centers = 700 * np.expm1(np.linspace(low, high, 66)[1:-1] / 1127)
+    assert abs(centers[int(frames.mean((0, 1, 2)).argmax())] - 1000) < 60
     silent = log_mel(torch.zeros(1, 16000))
     torch.testing.assert_close(silent, torch.full_like(silent, np.log(0.01)), atol=1e-3, rtol=0)
 

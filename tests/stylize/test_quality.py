@@ -14,7 +14,7 @@ from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from benchmarks import measures, pairs
 from components.reconstruct.phase.retrieval import griffin_lim
 from components.stylize.config import StylizeConfig
-from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.onsets import find_notes
 from components.stylize.methods.parts.pitch import track
 from components.stylize.transfer import transfer_pair
@@ -61,7 +61,7 @@ def mel_difference(a: Tensor, b: Tensor) -> float:
     return float(difference.square().mean().sqrt())
 
 
-def test_nearer_to_the_truth_than_an_equaliser(model: Classifier) -> None:
+def test_nearer_to_the_truth_than_an_equalizer(model: Classifier) -> None:
     gains = []
     for pair in pairs.read(pairs.BUNDLED):
         assert pair.target is not None
@@ -69,7 +69,7 @@ def test_nearer_to_the_truth_than_an_equaliser(model: Classifier) -> None:
         power = [x.square().mean(1)[None] for x in (content, style)]
         results = {
             "default": default(model, content, style),
-            "equaliser": equalise(content[None], power[0], power[1], CONFIG)[0],
+            "equalizer": equalize(content[None], power[0], power[1], CONFIG)[0],
         }
         worst = measures.lsd(pair.content, pair.target)
         gains.append(
@@ -80,7 +80,7 @@ def test_nearer_to_the_truth_than_an_equaliser(model: Classifier) -> None:
         )
     mean = {name: float(np.mean([gain[name] for gain in gains])) for name in gains[0]}
     assert mean["default"] > 0.35
-    assert mean["default"] > mean["equaliser"] + 0.15
+    assert mean["default"] > mean["equalizer"] + 0.15
 
 
 def _sound(result: Tensor) -> np.ndarray:

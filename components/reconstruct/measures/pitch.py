@@ -25,7 +25,7 @@ def measure(sounds: Sounds) -> dict[str, float]:
 def likeness(a: Samples, b: Samples) -> float | None:
     """Mean over frames of the cosine similarity of two sounds' chroma, weighted by their level.
 
-    a, b: as `sounds.levelled` gives them; compared over the length that both have.
+    a, b: as `sounds.leveled` gives them; compared over the length that both have.
     """
     both = min(len(a), len(b))
     if both < _N_FFT:

@@ -45,7 +45,7 @@ class Sounds:
 
     def _heard(self, role: str) -> Samples | None:
         path = self._paths.get(role)
-        return None if path is None else levelled(listening(path))
+        return None if path is None else leveled(listening(path))
 
 
 def listening(path: Path) -> Recording:
@@ -57,7 +57,7 @@ def listening(path: Path) -> Recording:
     return Recording(np.concatenate(list(parts), 1), RATE)
 
 
-def levelled(recording: Recording) -> Samples:
+def leveled(recording: Recording) -> Samples:
     """Mono, at 22,050 Hz, of an RMS of 0.1: loudness is not timbre. Output: [n] float32."""
     samples = mono(resample(recording, RATE))
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))

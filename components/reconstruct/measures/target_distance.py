@@ -28,7 +28,7 @@ def measure(sounds: Sounds) -> dict[str, float]:
 def lsd(a: Samples, b: Samples) -> float:
     """Root mean square over time and bands of the log-mel difference, dB.
 
-    a, b: as `sounds.levelled` gives them; compared over the length that both have. 80 bands, each
+    a, b: as `sounds.leveled` gives them; compared over the length that both have. 80 bands, each
     sound floored 60 dB below its own loudest cell.
     """
     both = min(len(a), len(b))

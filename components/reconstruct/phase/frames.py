@@ -77,14 +77,14 @@ class FrameTransform:
         # 1984]; 0 outside the signal puts back the zero padding that every analysis starts from.
         self._weight = torch.where(seen, 1 / squares, 0.0).to(device, torch.float32)
 
-    def analyse(self, padded: Tensor) -> Tensor:
+    def analyze(self, padded: Tensor) -> Tensor:
         """float32 [batch, padded samples] -> complex64 [batch, frames, bins], all that fit."""
         frames = padded.unfold(-1, self.n_fft, self.hop_length) * self.window
         spectra: Tensor = torch.fft.rfft(frames)
         return spectra
 
-    def synthesise(self, coefficients: Tensor) -> Tensor:
-        """The padded signal whose transform is nearest: the least-squares inverse of `analyse`."""
+    def synthesize(self, coefficients: Tensor) -> Tensor:
+        """The padded signal whose transform is nearest: the least-squares inverse of `analyze`."""
         frames: Tensor = torch.fft.irfft(coefficients, n=self.n_fft)  # [batch, frames, n_fft]
         rows = frames.new_zeros(len(frames), *self._weight.shape)
         for k, piece in enumerate(self._pieces):

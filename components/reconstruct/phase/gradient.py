@@ -76,7 +76,7 @@ def integrate(
     # To it a bin's own advance in a hop; whole turns are taken off while that is exact.
     advance = torch.arange(log.shape[1], dtype=torch.float64) * (hop_length / n_fft) % 1.0
     per_frame.add_((2 * math.pi * advance).float())
-    # A window's centre lies n_fft / 2 after time zero: half a turn back from bin to bin.
+    # A window's center lies n_fft / 2 after time zero: half a turn back from bin to bin.
     per_bin = _central_difference(log, dim=0).mul_(-slope).sub_(math.pi)
     phase = noise.clone()
     buckets = int(-math.log(_FLOOR) / _STEP) + 1
@@ -99,7 +99,7 @@ def integrate(
 
 
 def _central_difference(values: Tensor, *, dim: int) -> Tensor:
-    """Half the difference of both neighbours; at a border, the difference to the one there is."""
+    """Half the difference of both neighbors; at a border, the difference to the one there is."""
     out = torch.zeros_like(values)
     last = values.shape[dim] - 1
     if last == 0:

@@ -49,7 +49,7 @@ def griffin_lim(
     """Sound whose short-time Fourier transform has nearly these magnitudes.
 
     Magnitudes are as `np.abs(librosa.stft(y, n_fft=n_fft, hop_length=hop_length))` gives them:
-    frames are centred, the signal is zero-padded. Computed in float32, where a tensor lives; beyond
+    frames are centered, the signal zero-padded. Computed in float32, where a tensor lives; beyond
     input and output the memory does not grow with the length. The same seed gives the same sound.
 
     Parameters
@@ -255,7 +255,7 @@ def spectral_convergence(
         part = wanted[..., start : start + _WINDOW_FRAMES].transpose(1, 2)
         begin = start * hop_length
         stop = begin + (part.shape[1] - 1) * hop_length + n_fft
-        reached = transform.analyse(padded[:, begin:stop]).abs()
+        reached = transform.analyze(padded[:, begin:stop]).abs()
         difference += (reached - part).square().sum((1, 2), dtype=torch.float64)
         size += part.square().sum((1, 2), dtype=torch.float64)
     ratio = torch.where(difference == 0, 0.0, difference / size)

@@ -192,7 +192,7 @@ def _solve(
         now = torch.stack([now for now, _ in tried])[pick]
         before = torch.stack([before for _, before in tried])[pick]
     now, _ = _iterate(now, before, left, wanted, transform, retrieval.momentum)
-    return torch.ldexp(transform.trim(transform.synthesise(now)), exponent[:, 0])
+    return torch.ldexp(transform.trim(transform.synthesize(now)), exponent[:, 0])
 
 
 def _iterate(
@@ -203,7 +203,7 @@ def _iterate(
     Both are complex64 [clips, frames, bins], in and out; what comes in is overwritten.
     """
     for _ in range(n_iter):
-        consistent = transform.analyse(transform.synthesise(now))
+        consistent = transform.analyze(transform.synthesize(now))
         project(consistent, before, wanted, a)
         now, before = before, consistent
     return now, before
@@ -211,6 +211,6 @@ def _iterate(
 
 def _error(now: Tensor, wanted: Tensor, transform: FrameTransform, around: slice) -> Tensor:
     """Per clip, the distance of the signal's magnitudes from the wanted ones, in these frames."""
-    reached = transform.analyse(transform.synthesise(now))[:, around].abs()
+    reached = transform.analyze(transform.synthesize(now))[:, around].abs()
     error: Tensor = torch.linalg.vector_norm(reached - wanted[:, around], dim=(1, 2))
     return error

@@ -86,7 +86,7 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
     """Publish an item's recordings in `folder`, draw its pictures, and lay out its numbers.
 
     position: counted from 1; page: name of the page that shows the item.
-    All pictures of an item share the frequency axis and the colour scale.
+    All pictures of an item share the frequency axis and the color scale.
     Raises AudioError for a recording that is missing or cannot be decoded.
     """
     files = {role: item.audio[role] for role in ROLES if role in item.audio}
@@ -155,7 +155,7 @@ def view_item(folder: Path, item: Item, position: int, page: str) -> ItemView:
 
 
 def _losses(losses: Mapping[str, list[float]]) -> LineChart | None:
-    """Curves of the losses; None where nothing was optimised, so that each has one value."""
+    """Curves of the losses; None where nothing was optimized, so that each has one value."""
     if not any(len(values) > 1 for values in losses.values()):
         return None
     return line_chart(losses, x_name="logged iteration", first=1, logarithmic=True)

@@ -1,7 +1,7 @@
 """Log-frequency spectrograms as plain colored images; axes and labels are the page's business.
 
 A matplotlib figure costs about 200 ms, and a report may show thousands: here an array is put
-through a colour map and encoded, and the page draws the ticks as SVG, crisp at any size.
+through a color map and encoded, and the page draws the ticks as SVG, crisp at any size.
 """
 
 import io
@@ -28,9 +28,9 @@ RANGE_DB = 80.0
 WINDOW_SECONDS = 0.064
 ROWS = 240
 COLUMNS = 1000
-# Frames analysed, and samples of all channels read, at once: bounds the memory of a long clip.
+# Frames analyzed, and samples of all channels read, at once: bounds the memory of a long clip.
 _BATCH, _SAMPLES = 256, 1 << 22
-COLOURS = "magma"
+COLORS = "magma"
 
 
 def levels(source: Source, highest_hz: float) -> Levels:
@@ -94,7 +94,7 @@ def loudest(pictures: Sequence[Levels]) -> float:
 
 
 def encode(picture: Levels, loudest_db: float) -> bytes:
-    """Colour `loudest_db - RANGE_DB` (dark) to `loudest_db` (bright) and encode as WebP.
+    """Color `loudest_db - RANGE_DB` (dark) to `loudest_db` (bright) and encode as WebP.
 
     Lossy WebP: 25 kB where a PNG of the same picture takes 110 kB, and nobody reads
     levels off single pixels.
@@ -116,7 +116,7 @@ def thumbnail(encoded: bytes) -> bytes:
 
 
 def legend_stops() -> list[tuple[float, str]]:
-    """The colour scale as (position in [0, 1], "#rrggbb") pairs, from quiet to loud."""
+    """The color scale as (position in [0, 1], "#rrggbb") pairs, from quiet to loud."""
     return [
         (position, "#" + "".join(f"{part:02x}" for part in _palette()[round(position * 255)]))
         for position in (0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1)
@@ -173,12 +173,12 @@ def _rows(
     interpolation where rows lie closer than bins, and the power within a band where they lie
     wider, so that a tone keeps its level at any frequency (and pink noise looks flat).
     """
-    centres = np.geomspace(lowest(highest_hz), highest_hz, ROWS) * length / sample_rate  # in bins
-    reach = np.maximum(1, np.gradient(centres))
+    centers = np.geomspace(lowest(highest_hz), highest_hz, ROWS) * length / sample_rate  # in bins
+    reach = np.maximum(1, np.gradient(centers))
     bins = np.arange(length // 2 + 1)
     # [rows, bins]; every row has an entry, as its frequency lies between two bins or on one.
-    known = centres <= length / 2 * (1 + 1e-9)
-    dense = np.maximum(0, 1 - np.abs(bins - centres[known, None]) / reach[known, None])
+    known = centers <= length / 2 * (1 + 1e-9)
+    dense = np.maximum(0, 1 - np.abs(bins - centers[known, None]) / reach[known, None])
     row_of, bin_of = np.nonzero(dense)
     starts = np.searchsorted(row_of, np.arange(len(dense)))
     return bin_of, dense[row_of, bin_of].astype(np.float32), starts
@@ -201,5 +201,5 @@ def _palette() -> npt.NDArray[np.uint8]:
     """[256, 3] red, green, blue."""
     import matplotlib  # half a second, for a page only
 
-    colours = matplotlib.colormaps[COLOURS](np.arange(256))[:, :3]
-    return np.asarray(np.rint(colours * 255), np.uint8)
+    colors = matplotlib.colormaps[COLORS](np.arange(256))[:, :3]
+    return np.asarray(np.rint(colors * 255), np.uint8)

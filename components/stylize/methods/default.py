@@ -1,12 +1,12 @@
 """The default: several ways from content to style, each trusted as far as it has proved itself.
 
 One voice is answered note by note (`notes.py`), several at once by a decomposition
-(`parts/voices.py`), anything by what its bands do (`parts/bands.py`) or by an equaliser; speech
+(`parts/voices.py`), anything by what its bands do (`parts/bands.py`) or by an equalizer; speech
 keeps its words (`parts/speech.py`). What a passage is decides softly, band by band and frame by
 frame (`parts/mixing.py`): the ways' logarithms are averaged, and where none is sure the content
 stays.
 
-Nothing is optimised unless `iterations` is given.
+Nothing is optimized unless `iterations` is given.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from torch import Tensor
 from components.stylize.methods.notes import Attention, times_of
 from components.stylize.methods.parts import bands, beats, mixing, voices
 from components.stylize.methods.parts.bands import Levels
-from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import Contents, Heard, Style
 from components.stylize.methods.parts.onsets import Notes, find_notes
 from components.stylize.methods.parts.pitch import Pitch, track, voice_of
@@ -31,7 +31,7 @@ from components.stylize.methods.parts.texture import (
 )
 from components.stylize.methods.parts.transposition import register
 
-WAYS = ("content", "equaliser", "map", "recall", "envelope", "notes", "voices", "beats")
+WAYS = ("content", "equalizer", "map", "recall", "envelope", "notes", "voices", "beats")
 
 # Of speech: by how much its bands are mapped to the style's.
 _SPEECH_MAP = 0.8
@@ -108,8 +108,8 @@ class Blend(Attention):
             if float(laid):
                 texture = {name: style[f"texture.{name}"] for name in ("logs", "keys")}
                 floor = ways.depth.log()
-                equalised = (ways.logs[1].exp() - ways.depth).clamp_min(0)
-                answer = textured(magnitude, equalised, texture, self.spectrogram)
+                equalized = (ways.logs[1].exp() - ways.depth).clamp_min(0)
+                answer = textured(magnitude, equalized, texture, self.spectrogram)
                 answer = torch.maximum(answer, floor) + (ways.gate + 1e-6).log()[None]
                 result = torch.lerp(result, torch.logaddexp(answer, floor), laid)
             result = self.strength * result + (1 - self.strength) * ways.logs[0]
@@ -133,7 +133,7 @@ class Blend(Attention):
     def ways(self, contents: Contents, styles: Sequence[Style], pitch: Pitch) -> list[Ways]:
         """All ways of each item."""
         power = torch.stack([style["power"] for style in styles])
-        equalised = equalise(contents.magnitude, contents.power, power, self.spectrogram)
+        equalized = equalize(contents.magnitude, contents.power, power, self.spectrogram)
         items = []
         for item, style in enumerate(styles):
             magnitude = contents.magnitude[item]
@@ -155,7 +155,7 @@ class Blend(Attention):
             course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
             magnitudes = [
                 magnitude,
-                equalised[item],
+                equalized[item],
                 *(magnitude * bands.curve(gain, self.spectrogram).exp() for gain in gains),
                 answers.shaped,
                 (answers.moved.exp() - style["depth"]).clamp_min(0),

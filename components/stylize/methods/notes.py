@@ -6,7 +6,7 @@ moved in frequency to the content's pitch as a sampler plays one recording on se
 answers' logarithms are averaged: the mean is what lies nearest to what cannot be known. Where the
 content or the style is no single voice, the content keeps its spectrum and takes the envelope.
 
-Nothing is optimised unless `iterations` is given; steps then descend the trained network's Gram
+Nothing is optimized unless `iterations` is given; steps then descend the trained network's Gram
 matrices, from here. What each part adds stands in docs/quality.md.
 """
 
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from audiostyle.network import TAPS
 from audiostyle.spectrogram import filterbank
-from components.stylize.methods.parts.equaliser import equalise
+from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import FLOOR, Contents, Defaults, Style
 from components.stylize.methods.parts.onsets import LONG, Notes, find_notes
 from components.stylize.methods.parts.pitch import Pitch, track, voice_of
@@ -95,13 +95,13 @@ class Attention(Trained):
         """The answers, [batch, bins, frames]."""
         pitch = track(contents.magnitude, self.spectrogram)
         power = torch.stack([style["power"] for style in styles])
-        equalised = equalise(contents.magnitude, contents.power, power, self.spectrogram)
+        equalized = equalize(contents.magnitude, contents.power, power, self.spectrogram)
         answers = []
         for item, style in enumerate(styles):
             magnitude = contents.magnitude[item]
             notes = find_notes(magnitude.cpu(), pitch, item, self.spectrogram)
             voice = voice_of(pitch, item)
-            answers.append(self._mixed(magnitude, equalised[item], notes, voice, style))
+            answers.append(self._mixed(magnitude, equalized[item], notes, voice, style))
         return torch.stack(answers)
 
     def _answers(self, magnitude: Tensor, notes: Notes, style: Style) -> "Answers":
@@ -129,13 +129,13 @@ class Attention(Trained):
         return Answers(answer, shaped, near @ style["voice"], (near * apart.abs()).sum(1))
 
     def _mixed(
-        self, magnitude: Tensor, equalised: Tensor, notes: Notes, voice: Tensor, style: Style
+        self, magnitude: Tensor, equalized: Tensor, notes: Notes, voice: Tensor, style: Style
     ) -> Tensor:
-        """One item; magnitude, equalised, output: [bins, frames]."""
+        """One item; magnitude, equalized, output: [bins, frames]."""
         answers = self._answers(magnitude, notes, style)
-        scale = (style["level"] / equalised.square().mean().clamp_min(1e-20)).sqrt()
+        scale = (style["level"] / equalized.square().mean().clamp_min(1e-20)).sqrt()
         depth = style["depth"]
-        content = 0.5 * ((equalised * scale + depth).log() + (answers.shaped + depth).log())
+        content = 0.5 * ((equalized * scale + depth).log() + (answers.shaped + depth).log())
 
         trust = _TRUST * voice * answers.voice
         mixed = answers.moved * trust + content * (1 - trust)
@@ -198,7 +198,7 @@ class Attention(Trained):
 
 
 def _summary(style: Style, frames: int) -> Style:
-    """A long style's frames thinned out: neighbours tell little of each other's, notes much.
+    """A long style's frames thinned out: neighbors tell little of each other's, notes much.
 
     What has a value a frame has it along the first axis, but for band levels.
     """

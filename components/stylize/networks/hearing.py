@@ -1,6 +1,6 @@
 """From magnitudes to what a network was trained to hear: pictures, waveforms, log-mel frames.
 
-Everything is differentiable with respect to the magnitudes, which are what is optimised. A network
+Everything is differentiable with respect to the magnitudes, which are what is optimized. A network
 on waveforms hears the inverse transform of them, with a phase that is retrieved once of the clip
 to begin with and then stays: see `docs/networks.md`.
 """
@@ -58,7 +58,7 @@ def hearing(network: str, start: Tensor, config: SpectrogramConfig) -> Hearing:
 def picture(magnitude: Tensor, config: SpectrogramConfig) -> Tensor:
     """A spectrogram as people draw it: mel bands, low ones below, 90 dB from black to white.
 
-    A training clip's length is as wide as it is high. Three equal channels, normalised as
+    A training clip's length is as wide as it is high. Three equal channels, normalized as
     ImageNet's pictures were. Output: [batch, 3, 224, columns].
     """
     bank = _mel(config, magnitude.device)

@@ -66,8 +66,8 @@ def mapped(own: Tensor, wanted: Tensor) -> Tensor:
         1, keepdim=True, correction=0
     ).clamp_min(_STEADY)
     ratio = ratio.clamp(1 / _STRETCH, _STRETCH)
-    centre = own.mean(1, keepdim=True)
-    moved = wanted.mean(1, keepdim=True) + (own - centre) * ratio
+    center = own.mean(1, keepdim=True)
+    moved = wanted.mean(1, keepdim=True) + (own - center) * ratio
     return (moved - own).clamp(-MOST, MOST)
 
 

@@ -86,8 +86,8 @@ def replayed(content: Onsets, style: Onsets, logs: Tensor, config: SpectrogramCo
         weight = (near - _WEIGHT * apart).softmax(1)
         louder = content.levels - weight @ style.levels
         inside = ramp.nonzero()[:, 0]
-        found = (weight @ logs[:, inside]).T + _LEVEL * louder
-        answer[inside] += ramp[inside, None] * found
+        moved = (weight @ logs[:, inside]).T + _LEVEL * louder
+        answer[inside] += ramp[inside, None] * moved
     return answer
 
 
@@ -107,8 +107,8 @@ def _ramps(config: SpectrogramConfig) -> Tensor:
     place = (share * (torch.arange(_BANDS)[:, None] + 0.5)).sum(0)
     inside = (bank.sum(0) > 0).nonzero()[:, 0]
     place[: inside[0]], place[inside[-1] + 1 :] = 0.5, _BANDS - 0.5
-    centre = (torch.arange(_PARTS) + 0.5) * _BANDS / _PARTS
-    ramps = (1 - (place - centre[:, None]).abs() * _PARTS / _BANDS).clamp(0, 1)
+    center = (torch.arange(_PARTS) + 0.5) * _BANDS / _PARTS
+    ramps = (1 - (place - center[:, None]).abs() * _PARTS / _BANDS).clamp(0, 1)
     return ramps / ramps.sum(0)
 
 

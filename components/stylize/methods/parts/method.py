@@ -1,6 +1,6 @@
 """What a method of style transfer is: statistics of a style, a start, and terms to descend.
 
-The stage does the rest: levels, windows, channels, batches, the optimiser, interruptions. What a
+The stage does the rest: levels, windows, channels, batches, the optimizer, interruptions. What a
 method sees of a recording is scaled to one level (`LEVEL`), so that none depends on loudness.
 """
 
@@ -29,7 +29,7 @@ FLOOR = 1e-5 * LEVEL
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a method uses where the settings leave it open. No iterations: nothing is optimised."""
+    """What a method uses where the settings leave it open. No iterations: nothing is optimized."""
 
     init: Init = "method"
     optimizer: Optimizer = "adam"
@@ -47,7 +47,7 @@ class Contents:
 
     magnitude: [batch, bins, frames] linear. power: [batch, bins], the mean power spectrum of the
     whole recording that each window is from: what long-term statistics are to be taken from, so
-    that neighbouring windows are treated alike.
+    that neighboring windows are treated alike.
     """
 
     magnitude: Tensor
@@ -63,7 +63,7 @@ class Problem:
     """What a method makes of a batch.
 
     start: [batch, bins, frames] linear magnitude to begin with, or the result of a method that
-    does not optimise. terms: from the variable (`Method.encode`) to each loss term by name,
+    does not optimize. terms: from the variable (`Method.encode`) to each loss term by name,
     [batch], differentiable and without a round trip to the host. Names that begin with "style"
     are weighed by style_weight, all others by content_weight. heard: of each item, what
     `components.stylize.heard` says in words; none, where the method says nothing.
@@ -112,7 +112,7 @@ class Method(ABC):
         """Start and loss of a batch; styles: one an item."""
 
     def encode(self, magnitude: Tensor) -> Tensor:
-        """From linear magnitude to the variable that is optimised, cell by cell.
+        """From linear magnitude to the variable that is optimized, cell by cell.
 
         The logarithm keeps magnitudes positive, and a step in it is as large for a faint partial
         as for a loud one.

@@ -97,7 +97,7 @@ def find_notes(magnitude: Tensor, pitch: Pitch, item: int, config: SpectrogramCo
     elif early.any() and not early.all():
         level[early] = level[~early][0]
     weight = 10 ** (loudness / 20)
-    centre = (weight * np.exp(2j * np.pi * whole)).sum() / weight.sum()
+    center = (weight * np.exp(2j * np.pi * whole)).sum() / weight.sum()
     struck = [
         frame is not None and (frame - begin) * hop < _STRUCK
         for begin, frame in zip(begins, held, strict=True)
@@ -110,7 +110,7 @@ def find_notes(magnitude: Tensor, pitch: Pitch, item: int, config: SpectrogramCo
         since_release=torch.from_numpy(since_release).float(),
         level=torch.from_numpy(level).float(),
         loudness=torch.from_numpy(loudness).float(),
-        tuning=(float(np.angle(centre)) / (2 * np.pi), float(np.abs(centre))),
+        tuning=(float(np.angle(center)) / (2 * np.pi), float(np.abs(center))),
         register=float(np.median(follow[loudness > -25])),
         struck=bool(struck) and float(np.mean(struck)) > 0.5,
         octave_up=float((weight * above).sum() / max((weight * strength).sum(), 1e-9)),

@@ -1,7 +1,7 @@
 """Random 1-D convolutions over time, in which the frequency bins are the channels.
 
 Ulyanov and Lebedev 2016, 'Audio texture synthesis and style transfer'; the paper's base model is
-a deeper one of the kind. The logarithm of one plus the magnitude is what is optimised.
+a deeper one of the kind. The logarithm of one plus the magnitude is what is optimized.
 """
 
 from collections.abc import Sequence

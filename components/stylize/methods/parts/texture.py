@@ -1,7 +1,7 @@
 """Textures: rain, machines, fire. They sound wherever the content's notes leave room.
 
 There is nothing in a texture that answers a note. Stretches of it are laid end to end, each where
-the content's bands do most what the stretch's do, and averaged with the equalised content: more of
+the content's bands do most what the stretch's do, and averaged with the equalized content: more of
 the texture towards the treble and between the content's partials, so that its notes stay.
 """
 
@@ -69,15 +69,15 @@ def texture_of(magnitude: Tensor, config: SpectrogramConfig) -> dict[str, Tensor
 
 
 def textured(
-    content: Tensor, equalised: Tensor, texture: dict[str, Tensor], config: SpectrogramConfig
+    content: Tensor, equalized: Tensor, texture: dict[str, Tensor], config: SpectrogramConfig
 ) -> Tensor:
     """Logarithm of the content as a texture sounds it, [bins, frames]; the others linear."""
     laid = _laid(_keys(content, config), texture)
-    laid = laid - 0.5 * (2 * laid).exp().mean().log()  # at the equalised content's level
-    level = equalised.square().mean().clamp_min(1e-20).sqrt()
+    laid = laid - 0.5 * (2 * laid).exp().mean().log()  # at the equalized content's level
+    level = equalized.square().mean().clamp_min(1e-20).sqrt()
     laid = laid + level.log()
-    floor = depth_of(equalised).log()
-    base = torch.logaddexp(equalised.clamp_min(1e-12).log(), floor)
+    floor = depth_of(equalized).log()
+    base = torch.logaddexp(equalized.clamp_min(1e-12).log(), floor)
     hertz = torch.arange(config.bins, device=content.device) * config.sample_rate / config.n_fft
     octaves = (hertz.clamp_min(1) / _LOW_HZ).log2() / torch.tensor(_HIGH_HZ / _LOW_HZ).log2()
     share = _LOW + (_HIGH - _LOW) * octaves.clamp(0, 1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.stylize.optimise import CHECK, Plan, descend
+from components.stylize.optimize import CHECK, Plan, descend
 
 
 def plan(**changes: object) -> Plan:
@@ -38,7 +38,7 @@ def test_lbfgs_reaches_what_adam_does_not() -> None:
 
 
 @pytest.mark.parametrize("optimizer, rate", [("lbfgs", 1.0), ("adam", 0.05)])
-def test_an_item_does_not_know_its_neighbours(optimizer: str, rate: float) -> None:
+def test_an_item_does_not_know_its_neighbors(optimizer: str, rate: float) -> None:
     settings = plan(optimizer=optimizer, learning_rate=rate, iterations=60)
     together = descend(valley, START, settings)
     for item in range(len(START)):

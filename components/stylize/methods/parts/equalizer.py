@@ -1,4 +1,4 @@
-"""A constant equaliser that gives one recording the long-term spectrum of another.
+"""A constant equalizer that gives one recording the long-term spectrum of another.
 
 The simplest transfer of timbre there is, and the start of the better ones: it moves the envelope
 to where the style's is on average and leaves every note where it was.
@@ -18,7 +18,7 @@ _F_MIN = 40.0
 _LIMIT_DB = 30.0
 
 
-def equalise(magnitude: Tensor, own: Tensor, style: Tensor, config: SpectrogramConfig) -> Tensor:
+def equalize(magnitude: Tensor, own: Tensor, style: Tensor, config: SpectrogramConfig) -> Tensor:
     """Magnitudes under the style's mean spectrum.
 
     magnitude: [batch, bins, frames], linear. own, style: [batch, bins], mean power spectra: of the
@@ -34,7 +34,7 @@ def equalise(magnitude: Tensor, own: Tensor, style: Tensor, config: SpectrogramC
     padded = functional.pad(gain[:, None], (edge, edge), mode="replicate")
     limit = _LIMIT_DB * 0.1151293  # dB to nepers of magnitude
     gain = functional.avg_pool1d(padded, _SMOOTHING, 1)[:, 0].clamp(-limit, limit)
-    # Between the bands' centres the gain is interpolated, beyond the outer ones it stays.
+    # Between the bands' centers the gain is interpolated, beyond the outer ones it stays.
     weights = bank / bank.amax(1, keepdim=True)
     weights = weights / weights.sum(0).clamp_min(1e-9)
     covered = weights.sum(0) > 0.5

@@ -63,7 +63,7 @@ def descend(terms: Terms, start: Tensor, plan: Plan, name: str = "") -> Descende
     before = best_total.clone()
     history: list[Tensor] = []  # a step each: [terms, batch]
     names: list[str] = []
-    optimiser: _Optimiser = (
+    optimizer: _Optimizer = (
         _LBFGS(x, plan.learning_rate) if plan.optimizer == "lbfgs" else _Adam(x, plan.learning_rate)
     )
     with bar(range(plan.iterations + 1), f"stylize {name}".rstrip(), plan.iterations + 1) as steps:
@@ -81,7 +81,7 @@ def descend(terms: Terms, start: Tensor, plan: Plan, name: str = "") -> Descende
             total = total.detach()
             finite = total.isfinite() & gradient.flatten(1).abs().amax(1).isfinite()
             streak = torch.where(finite, 0, streak + 1)
-            ended = active & (streak > (optimiser.retries if step else 0))
+            ended = active & (streak > (optimizer.retries if step else 0))
             broken = torch.where(ended, step + 1 - streak, broken)
             active = active & ~ended
             if step:  # a step that is tried again is logged as what it went back to
@@ -99,7 +99,7 @@ def descend(terms: Terms, start: Tensor, plan: Plan, name: str = "") -> Descende
                 before = best_total
                 if not bool(active.any()):
                     break
-            stepped = optimiser.step(x, total, gradient, active)
+            stepped = optimizer.step(x, total, gradient, active)
             x = torch.where(_wide(active, x), stepped, best)
     values = torch.stack(history, 1).cpu()  # [terms, steps, batch]
     ends, breaks = last.tolist(), broken.tolist()
@@ -115,7 +115,7 @@ def _wide(mask: Tensor, like: Tensor) -> Tensor:
     return mask.reshape(-1, *[1] * (like.dim() - 1))
 
 
-class _Optimiser(Protocol):
+class _Optimizer(Protocol):
     retries: int  # how often in a row a step may lead where nothing is finite
 
     def step(self, x: Tensor, loss: Tensor, gradient: Tensor, active: Tensor) -> Tensor:
