@@ -45,22 +45,29 @@ def write_bytes(path: Path | str, content: bytes, *, durable: bool = False) -> N
 
 @contextmanager
 def replacing(path: Path | str, *, durable: bool = False) -> Iterator[Path]:
-    """Yields an empty temporary file beside `path`, to fill; it becomes `path` at the end.
+    """Yields an empty temporary file, to fill; it becomes `path` at the end.
 
-    For libraries that write to a path. An error inside leaves `path` as it was.
+    For libraries that write to a path. It is in a temporary folder beside `path`: a library may
+    have temporary files of its own, which a process that is killed leaves there. An error inside
+    leaves `path` as it was.
     """
     path = Path(path)
-    temporary = path.with_name(temporary_name(path.name))
-    temporary.touch(exist_ok=False)  # its rights are those of any new file
+    folder = path.with_name(temporary_name("x"))
+    folder.mkdir()
+    temporary = folder / temporary_name(path.name)
     try:
+        temporary.touch(exist_ok=False)
+        rights = temporary.stat().st_mode
         yield temporary
+        # Those of any new file: safetensors puts a file for its owner alone in this one's place.
+        temporary.chmod(rights)
         if durable:
             sync(temporary)
         temporary.replace(path)
         if durable:
             sync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from audiostyle.command import ERROR_FILE
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files_at import temporary_name
 from audiostyle.task_events import EVENTS
+from audiostyle.work_folder import make_in
 from pipeline.run_display import Display
 from pipeline.run_log import recorded
 
@@ -86,17 +87,19 @@ def _outputs(workspace: Path) -> Iterator[Path]:
     """
     new = not workspace.exists()
     root = workspace / "pipeline" / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
-    root.mkdir(parents=True)
+    make_in(root.parent, root.mkdir)
     root.chmod(root.parent.stat().st_mode)  # writable for containers where that one is
     try:
         yield root
     except BaseException:
         if not any(root.rglob(artifacts.MANIFEST)):
             shutil.rmtree(root, ignore_errors=True)
-            # Not empty: another run uses it, or has.
+            cache = _cache(workspace)
             with contextlib.suppress(OSError):
-                _cache(workspace).rmdir()
-                _cache(workspace).parent.rmdir()
+                # Another run expects the cache's folder, which is empty before its first entry.
+                if set(root.parent.iterdir()) <= {cache.parent}:
+                    cache.rmdir()
+                    cache.parent.rmdir()
             with contextlib.suppress(OSError):
                 root.parent.rmdir()
                 if new:

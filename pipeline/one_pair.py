@@ -17,6 +17,7 @@ from audiostyle.errors import InputError
 from audiostyle.recordings import is_object, output_file, place_of
 from audiostyle.store import open_store
 from audiostyle.uris import split_object
+from audiostyle.work_folder import claimed
 from components.reconstruct.config import ReconstructConfig
 from components.reconstruct.formats import check_content
 from components.stylize.config import StylizeConfig
@@ -125,22 +126,21 @@ def _unfinished(request: Request, workspace: Path) -> Iterator[Path]:
     single = request.style.is_single
     style = str(request.style.places[0]) if single else request.style.plain()
     key = digest_of([str(request.content), style, str(request.output)])
-    folder = workspace / "unfinished" / key[:16]
     try:
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+        with claimed(workspace / "unfinished" / key[:16]) as folder:
+            try:
+                yield folder
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                if size := sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()):
+                    log.warning(
+                        "%s: holds finished work (%.0f MB): give the same command again to resume,"
+                        " or delete it",
+                        *(folder, size / 1e6),
+                    )
     finally:
-        # Empty ones go in any case; others may be in use.
-        for empty in (folder, folder.parent, workspace):
-            with contextlib.suppress(OSError):
-                empty.rmdir()
-        if folder.is_dir():
-            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            log.warning(
-                "%s: holds finished work (%.0f MB): give the same command again to resume, or"
-                " delete it",
-                *(folder, size / 1e6),
-            )
+        with contextlib.suppress(OSError):  # not empty: in use
+            workspace.rmdir()
 
 
 def _check_recording(name: str, place: Place) -> None:

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from audiostyle import files, files_at
 from audiostyle.errors import InputError
@@ -53,6 +55,8 @@ def test_new_files_have_the_rights_of_new_files(tmp_path: Path) -> None:
     files.write_text(tmp_path / "text", "")
     with files.replacing(tmp_path / "filled"):
         pass
+    with files.replacing(tmp_path / "tensors") as temporary:
+        safetensors.numpy.save_file({"a": np.zeros(1)}, temporary)
     rights = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(rights) == 1
 
@@ -86,9 +90,11 @@ def test_a_killed_writer_leaves_the_old_file_and_what_can_be_recognized(tmp_path
     path = tmp_path / "a.json"
     files.write_text(path, "old")
     program = (
-        "import os, signal, sys\nfrom audiostyle import files\n"
+        "import os, signal, sys, tempfile\nfrom audiostyle import files\n"
         "with files.replacing(sys.argv[1]) as temporary:\n"
-        "    temporary.write_text('ne')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    temporary.write_text('ne')\n"
+        "    tempfile.mkstemp(dir=temporary.parent)  # as safetensors does\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert ended.returncode == -signal.SIGKILL

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import made_sets
 import pytest
@@ -21,7 +22,7 @@ from components.train import checkpoint
 from components.train.checkpoint import Checkpoint
 from components.train.train import train
 
-CONFIG = made_sets.training(epochs=60, patience=60)
+CONFIG = made_sets.training(epochs=120, patience=120)
 KILLS = 20
 
 
@@ -57,23 +58,34 @@ def test_killed_at_twenty_random_moments(made: Path, unbroken: Path, tmp_path: P
     # Its processes start with torch loaded, so that most of their life is training.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["components.train.train"])
+
+    def epoch() -> int:
+        """The newest epoch that has a checkpoint."""
+        return max((int(path.stem[6:]) for path in kept.rglob("epoch-*.safe*")), default=-1)
+
+    def wait(process: Any, until: int, seconds: float) -> None:
+        """Until a checkpoint is there, for as long as `seconds`."""
+        end = time.monotonic() + seconds
+        while process.is_alive() and epoch() < until and time.monotonic() < end:
+            time.sleep(0.001)
+
     reached = []
     for _ in range(KILLS):
         process = context.Process(target=in_a_process, args=(made, out))
         process.start()
+        # At most two epochs a process: however fast the machine is, the training does not end.
+        last = epoch()
         if chance.random() < 0.75:
-            # Somewhere in the two epochs, and their checkpoints, that follow the first new one.
-            before = set(kept.rglob("epoch-*"))
-            while process.is_alive() and set(kept.rglob("epoch-*")) <= before:
-                time.sleep(0.001)
-            time.sleep(chance.uniform(0, 0.1))
+            # Somewhere in the epoch, and its checkpoint, that follows the first new one.
+            wait(process, last + 1, 60)
+            wait(process, last + 2, chance.uniform(0, 0.1))
         else:
-            time.sleep(chance.uniform(0, 1))
+            wait(process, last + 2, chance.uniform(0, 1))
         process.kill()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
         assert not out.exists()
-        reached.append(max((int(p.stem[6:]) for p in kept.rglob("epoch-*.safe*")), default=-1))
+        reached.append(epoch())
     assert reached == sorted(reached)
     assert len(set(reached)) >= KILLS // 2  # they were killed in many an epoch
     process = context.Process(target=in_a_process, args=(made, out))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audiostyle.recordings import Recordings, is_object, naming_objects
+from audiostyle.work_folder import make_in
 from components.stylize.pairs import Pair
 
 
@@ -23,9 +24,9 @@ def fetched(pairs: Sequence[Pair], folder: Path) -> Iterator[list[Pair]]:
     if not any(map(is_object, places)):
         yield list(pairs)
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    temporary = make_in(folder, lambda: tempfile.mkdtemp(prefix="recordings-", dir=folder))
     try:
-        with Recordings(Path(tempfile.mkdtemp(prefix="recordings-", dir=folder))) as recordings:
+        with Recordings(Path(temporary)) as recordings:
             local = recordings.local(places)
             with naming_objects({file: place for place, (file, _) in local.items()}):
                 yield [

@@ -15,6 +15,7 @@ from typing import Any
 
 from audiostyle import artifacts, stylized_set
 from audiostyle.spectrogram import SpectrogramConfig
+from audiostyle.work_folder import claimed
 from components.stylize.batches import Item, batches_of, stylize_windows
 from components.stylize.channels import stylized_blocks
 from components.stylize.checkpoint import Checkpoint
@@ -39,16 +40,14 @@ def stylize(
     model_name: str = "",
     work: Path | str | None = None,
     *,
-    keep: bool = False,
     session: Session | None = None,
 ) -> list[str]:
     """Stylize every pair and write a stylized set; returns what went wrong with single items.
 
     classifier: a classifier artifact. model_name: what to call it in the settings and on the
     report page, e.g. its registry version. work: folder for what an interrupted call has
-    finished; the same call goes on from there. By default beside `out`. keep: leave that folder
-    for the caller to remove, once its own results are safe. session: what successive calls
-    with this classifier share.
+    finished; the same call goes on from there. By default beside `out`. session: what
+    successive calls with this classifier share.
 
     The weights of a network from elsewhere are checked first; raises InputError naming the file.
     Every recording is checked before the first is worked on; raises AudioError naming the file
@@ -74,19 +73,17 @@ def stylize(
         batches = batches_of(pending, config.batch or (64 if method.device.type == "cuda" else 1))
         done_by = [version("audiostyle"), chosen, opened.digest]
         key = artifacts.digest_of([*done_by, batches, [item.plain() for item in pending]])
-        checkpoint = Checkpoint(folder / key[:16])
-        stylize_windows(pending, batches, method, config, checkpoint, styles)
-        items = []
-        with artifacts.writing(out, artifacts.STYLIZED_SET, about) as written:
-            for item in pending:
-                settings = {**chosen, "model": model_name}
-                items.append(_write(written, item, checkpoint, model.spectrogram, settings))
-                _log(items[-1], len(items), len(pending))
-            stylized_set.save_items(written, items)
-        if not keep:
+        with claimed(folder / key[:16]) as own:
+            checkpoint = Checkpoint(own)
+            stylize_windows(pending, batches, method, config, checkpoint, styles)
+            items = []
+            with artifacts.writing(out, artifacts.STYLIZED_SET, about) as written:
+                for item in pending:
+                    settings = {**chosen, "model": model_name}
+                    items.append(_write(written, item, checkpoint, model.spectrogram, settings))
+                    _log(items[-1], len(items), len(pending))
+                stylized_set.save_items(written, items)
             checkpoint.clear()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
     return [item.error for item in items if item.error]
 
 

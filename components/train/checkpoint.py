@@ -4,11 +4,8 @@ One safetensors file an epoch, written under a temporary name and renamed; the l
 so that a file that a crash of the machine truncated costs one epoch.
 """
 
-import contextlib
-import itertools
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,6 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from audiostyle.files import remove_temporaries, replacing
@@ -42,38 +38,6 @@ class Checkpoint:
     epoch: int
     tensors: dict[str, Tensor]
     values: dict[str, Any]
-
-
-@contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[Path]:
-    """A folder for checkpoints that no other running process uses: this one, or `NAME-2`, ….
-
-    Where two processes train the same at once, neither waits for the other, and neither goes on
-    from, or removes, what the other writes. A process that was killed holds nothing: the next one
-    gets its folder, and goes on there.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        for number in itertools.count(1):
-            own = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-            lock = FileLock(own.with_name(f".{own.name}.lock"), blocking=False, mode=0o664)
-            try:
-                stack.enter_context(lock)
-            except Timeout:
-                continue
-            except (OSError, NotImplementedError) as error:
-                # A volume without locks: one task has it to itself, as on a cluster.
-                log.info("train: no lock for %s: %s", own, error)
-            else:
-                stack.callback(Path(lock.lock_file).unlink, missing_ok=True)
-            break
-        try:
-            yield own
-        finally:
-            with contextlib.suppress(OSError):  # not empty: a checkpoint to go on from
-                own.rmdir()
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()
 
 
 def path_of(folder: Path, epoch: int) -> Path:

@@ -12,7 +12,8 @@ from audiostyle import artifacts, spectrogram_set
 from audiostyle.errors import ArtifactError
 from audiostyle.files import write_text
 from audiostyle.training_metrics import read_metrics
-from components.train import checkpoint, protocol
+from audiostyle.work_folder import claimed
+from components.train import protocol
 from components.train.config import TrainConfig
 from components.train.train import train
 
@@ -52,7 +53,7 @@ def cross_validate(
         done = out
         if checkpoints:
             key = artifacts.digest_of([config.plain(), clips.digest])[:16]
-            done = stack.enter_context(checkpoint.claimed(Path(checkpoints) / f"folds-{key}"))
+            done = stack.enter_context(claimed(Path(checkpoints) / f"folds-{key}"))
         measures = {}
         for number, name in enumerate(chosen, 1):
             log.info("train: fold %s, %d of %d", name, number, len(chosen))

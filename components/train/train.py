@@ -13,6 +13,7 @@ from audiostyle.errors import InputError
 from audiostyle.files import write_text
 from audiostyle.network import Classifier
 from audiostyle.spectrogram_set import SpectrogramSet
+from audiostyle.work_folder import claimed
 from components.train import checkpoint, protocol
 from components.train.config import TrainConfig
 from components.train.content import content_digest
@@ -66,7 +67,7 @@ def train(
     # Only a training of the same data and settings may go on from a checkpoint.
     root = Path(checkpoints) if checkpoints else Path(out).parent / f".{Path(out).name}.checkpoints"
     key = artifacts.digest_of([config.plain(), clips.digest, fold])[:16]
-    with checkpoint.claimed(root / key) as own:
+    with claimed(root / key) as own:
         progress = fit(model, examples["train"], examples["validation"], config, own)
         metrics = _write(out, config, clips, fold, model, progress, examples)
         checkpoint.clear(own)

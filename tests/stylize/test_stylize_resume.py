@@ -76,24 +76,53 @@ def test_only_the_same_work_is_taken_up(
     pairs = read_pairs(long)[:1]
     quick = CONFIG.model_copy(update={"iterations": 2})
     work = tmp_path / "work"
-    stylize(pairs, classifier, tmp_path / "a", quick, work=work, keep=True)
+    stylize(pairs, classifier, tmp_path / "a", quick)
+
+    def interrupt(config: StylizeConfig) -> None:
+        """Stylize, and fail at the writing of the result."""
+        (tmp_path / "file").touch()
+        with pytest.raises(OSError):
+            stylize(pairs, classifier, tmp_path / "file" / "out", config, work=work)
+
+    interrupt(quick)
     (batch,) = work.rglob("batch-*")
     assert batch.name == "batch-000000.safetensors"
-    # What is kept is what the second call uses: it does not compute anything.
+    other = quick.model_copy(update={"seed": 1})
+    interrupt(other)
+    assert len(list(work.rglob("batch-*"))) == 2
+    # What is there is what the next call uses: it does not compute anything.
+    caplog.clear()
     with caplog.at_level("INFO"):
-        stylize(pairs, classifier, tmp_path / "b", quick, work=work, keep=True)
+        stylize(pairs, classifier, tmp_path / "b", quick, work=work)
     assert "0 of 1 batches left" in caplog.text
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
-    other = quick.model_copy(update={"seed": 1})
-    stylize(pairs, classifier, tmp_path / "c", other, work=work, keep=True)
-    assert digest(tmp_path / "c") != digest(tmp_path / "a")
-    assert len(list(work.rglob("batch-*"))) == 2
+    assert len(list(work.rglob("batch-*"))) == 1  # its own are gone, the other's are not
     # A file that a crash cut short is computed anew.
+    interrupt(quick)
     batch.write_bytes(batch.read_bytes()[:1000])
     with caplog.at_level("WARNING"):
         stylize(pairs, classifier, tmp_path / "d", quick, work=work)
     assert "damaged batch passed over" in caplog.text
     assert digest(tmp_path / "d") == digest(tmp_path / "a")
+
+
+def test_the_same_work_at_once_in_one_folder(long: Path, classifier: Path, tmp_path: Path) -> None:
+    """Each has a folder of its own, and removes no more than that."""
+    work, quick = tmp_path / "work", CONFIG.model_copy(update={"iterations": 2})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(quick.plain()))
+    command = [sys.executable, "-m", "components.stylize", "--pairs", long, "--work", work]
+    command += ["--classifier", classifier, "--config", tmp_path / "config.yaml", "--out"]
+    outs = [tmp_path / name for name in ("a", "b", "c")]
+    # Into files: a pipe that nobody reads meanwhile would stop one of them.
+    logs = [out.with_suffix(".log") for out in outs]
+    processes = [
+        subprocess.Popen([*map(str, command), str(out)], stderr=path.open("wb"))
+        for out, path in zip(outs, logs, strict=True)
+    ]
+    codes = [process.wait(timeout=600) for process in processes]
+    assert codes == [0, 0, 0], [path.read_text() for path in logs]
+    assert len({digest(out) for out in outs}) == 1
+    assert not work.exists()
 
 
 _MEASURE = """
