@@ -47,7 +47,7 @@ def project(current: Tensor, previous: Tensor, magnitude: Tensor, momentum: floa
     previous.mul_(scale)
 
 
-# fastmath lets LLVM vectorise: nothing here is NaN or infinite. nogil, as clips run in threads.
+# fastmath lets LLVM vectorize: nothing here is NaN or infinite. nogil, as clips run in threads.
 @numba.njit(nogil=True, fastmath=True, error_model="numpy")
 def _fused(
     t: np.ndarray,
