@@ -235,8 +235,8 @@ def transfer(
     >>> samples.shape, rate
     ((1, 22050), 22050)
     """
-    given = {"method": method, "strength": strength, "transpose": transpose, "seed": seed}
-    values = {**settings, **given, "iterations": iterations}
+    arguments = {"method": method, "strength": strength, "transpose": transpose, "seed": seed}
+    values = {**settings, **arguments, "iterations": iterations}
     chosen = pinned(StylizeConfig.parse(values, "transfer"))
     phases = ReconstructConfig.parse({"iterations": phase_iterations}, "transfer")
     # Somebody always watches, so that no bar appears in a program's output.
