@@ -6,11 +6,11 @@ item does (go on, stand still, step back) is decided on the device by masks.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from audiostyle.completion import report
 from audiostyle.progress import bar
@@ -123,26 +123,34 @@ class _Optimizer(Protocol):
 
 
 class _Adam:
-    """torch's, on values that are handed in and out."""
+    """torch's, as a function: its class imports torch's compiler, which takes a second and more."""
 
     retries = 0
 
     def __init__(self, x: Tensor, learning_rate: float) -> None:
-        self._x = torch.nn.Parameter(x.clone())
         self._learning_rate = learning_rate
-
-    @cached_property
-    def _adam(self) -> torch.optim.Adam:
-        # Its first one takes torch a second of imports, of which no steps have no need.
-        return torch.optim.Adam([self._x], lr=self._learning_rate)
+        self._mean, self._square = torch.zeros_like(x), torch.zeros_like(x)
+        self._steps = torch.tensor(0.0)
 
     def step(self, x: Tensor, loss: Tensor, gradient: Tensor, active: Tensor) -> Tensor:
-        # What is not finite would stay in the moments; its item is at its end anyway.
-        with torch.no_grad():
-            self._x.copy_(x)
-        self._x.grad = torch.where(_wide(active, x), gradient, 0.0)
-        self._adam.step()
-        return self._x.detach().clone()
+        stepped = x.clone()
+        adam(
+            [stepped],
+            # What is not finite would stay in the moments; its item is at its end anyway.
+            [torch.where(_wide(active, x), gradient, 0.0)],
+            [self._mean],
+            [self._square],
+            [],
+            [self._steps],
+            lr=self._learning_rate,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+        )
+        return stepped
 
 
 class _LBFGS:
