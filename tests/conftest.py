@@ -1,5 +1,6 @@
 """Recordings and artifacts that several tests use. All are made here; nothing outside is needed."""
 
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,15 @@ from audiostyle.audio import Samples
 if TYPE_CHECKING:
     from components.train.config import TrainConfig
 
-pytest_plugins = ["browsing"]
+# Several processes share the tests and the processors, and of tensors this small two threads mostly
+# wait for each other. torch reads it at its import; the processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Not imported where they are used: a module that imports a fixture has one of its own.
+pytest_plugins = [
+    *("browsing", "docker_images", "seaweedfs", "mlflow_server"),
+    *("bulk_jobs", "warm_workers"),
+]
 
 
 # The groups of tests that take longest, for two processes to end at about the same time.

@@ -27,10 +27,9 @@ TRACKING_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables with nothing in them: made once, since that takes seconds, and copied."""
-    made = tmp_path_factory.getbasetemp() / "empty" / "mlflow.db"
-    if not made.exists():  # every module that imports this fixture has it anew
-        workspace_database.prepare(made)
-    return made
+    database = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    workspace_database.prepare(database)
+    return database
 
 
 @pytest.fixture
@@ -96,11 +95,12 @@ class MlflowServer:
             self._process = None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mlflow_server(
     seaweedfs_server: SeaweedFS, empty_database: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:
-    """A server for all tests of a module that imports this fixture."""
+    """A server for all tests of a module: they count its versions."""
+    seaweedfs_server.ensure_started()
     server = MlflowServer(tmp_path_factory.mktemp("mlflow"), seaweedfs_server)
     database = shutil.copy(empty_database, server.folder / "mlflow.db")
     with contextlib.closing(sqlite3.connect(database)) as connection:

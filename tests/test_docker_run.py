@@ -22,15 +22,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from docker_images import DOCKER, docker, image, images
+from docker_images import DOCKER, docker, image
 from seaweedfs import ACCESS, BUCKET, SECRET, SeaweedFS, weed
 from test_cli import audiostyle
 from test_end_to_end import CONFIG, executed
 
 from audiostyle import artifacts
 from pipeline.publication import FORMATS
-
-__all__ = ["images"]  # a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 

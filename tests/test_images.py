@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from docker_images import PROJECT, ROOT, docker, images
+from docker_images import PROJECT, ROOT, docker
 
 from pipeline.images import STAGES
-
-__all__ = ["images"]  # a fixture
 
 LOCKED_UP = ["--rm", "--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL"]
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from conftest import small_training
-from mlflow_server import empty_database  # noqa: F401, a fixture
 
 from audiostyle import artifacts, network
 from audiostyle.errors import AudiostyleError, InputError

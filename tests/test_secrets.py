@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 from conftest import RATE, ROOT, tone
-from mlflow_server import MlflowServer, empty_database, mlflow_server  # noqa: F401, fixtures
-from seaweedfs import BUCKET, SECRET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
+from mlflow_server import MlflowServer
+from seaweedfs import BUCKET, SECRET, SeaweedFS
 
 from audiostyle.store import open_store
 from pipeline.cli import main

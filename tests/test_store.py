@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.errors import InputError
 from audiostyle.store import FolderStore, Store, StoreUnavailableError, open_store

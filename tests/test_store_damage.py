@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from s3_proxy import proxy
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.recordings import fetch
 from audiostyle.retry import passes, patiently

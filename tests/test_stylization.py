@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mlflow_server import empty_database  # noqa: F401, a fixture
 
 from audiostyle import artifacts
 from audiostyle.errors import InputError

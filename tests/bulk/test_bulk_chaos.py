@@ -1,4 +1,3 @@
-# ruff: noqa: F401, fixtures
 """Half a hundred faults during one job: each item is there, once, and as without them."""
 
 import contextlib
@@ -14,7 +13,6 @@ import pytest
 from bulk_jobs import (
     arguments,
     bulk,
-    clips,
     counts,
     fill,
     results,
@@ -24,7 +22,7 @@ from bulk_jobs import (
     workers_of,
     write_csv,
 )
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.store import StoreUnavailableError, open_store
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bulk_jobs import FAST, clips, rows_of, write_csv
-from docker_images import docker, images
-
-__all__ = ["clips", "images"]  # fixtures
+from bulk_jobs import FAST, rows_of, write_csv
+from docker_images import docker
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 

@@ -1,4 +1,3 @@
-# ruff: noqa: F401, fixtures
 """An output folder in which others have put links, rows and locks; and clocks that are wrong."""
 
 import json
@@ -11,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from bulk_jobs import arguments, bulk, clips, counts, results, rows_of, started, write_csv
+from bulk_jobs import arguments, bulk, counts, results, rows_of, started, write_csv
 from conftest import ROOT
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+from seaweedfs import BUCKET, SeaweedFS
 from test_bulk_sources import state
 
 from audiostyle.artifacts import digest_of
 from audiostyle.store import open_store
 from pipeline.bulk.ledger import Ledger
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-# ruff: noqa: F401, `clips` is a fixture
 """A manifest is read whole and checked whole, whatever it is written in."""
 
 import json
 from pathlib import Path
 
 import pytest
-from bulk_jobs import bulk, clips, rows_of, write_csv
+from bulk_jobs import bulk, rows_of, write_csv
 
 from audiostyle.errors import InputError
 from components.reconstruct.config import ReconstructConfig

@@ -1,4 +1,3 @@
-# ruff: noqa: F401, `clips` is a fixture
 """Each item exactly once: what is there and right is left alone, all else is done."""
 
 import json
@@ -16,7 +15,6 @@ import torch
 from bulk_jobs import (
     arguments,
     bulk,
-    clips,
     counts,
     results,
     rows_of,
@@ -32,7 +30,7 @@ from audiostyle import audio
 from audiostyle.artifacts import file_digest
 from components.stylize.networks.stacks import build
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 
 
 def test_weights_count_by_what_is_in_them(clips: Path, classifier: Path, tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bulk_jobs import FAST, clips, rows_of, started, write_csv
+from bulk_jobs import FAST, rows_of, started, write_csv
 from conftest import ROOT
-from mlflow_server import empty_database, registry_uri
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.errors import AudiostyleError
 from audiostyle.store import Store, open_store
@@ -23,8 +22,6 @@ from pipeline import images, local
 from pipeline.bulk import tasks
 from pipeline.bulk.lock import Lock
 from pipeline.definitions import bulk_stylization
-
-__all__ = ["clips", "empty_database", "registry_uri", "seaweedfs", "seaweedfs_server"]  # fixtures
 
 CONFIGS = (*yaml.safe_load(FAST).values(), {"workers": 1, "report": 2})
 

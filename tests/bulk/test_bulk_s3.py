@@ -1,4 +1,3 @@
-# ruff: noqa: F401, fixtures
 """A job whose manifest, recordings and results are all in a bucket, of a server that fails."""
 
 import json
@@ -8,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from bulk_jobs import arguments, bulk, clips, counts, rows_of, started, write_csv
+from bulk_jobs import arguments, bulk, counts, rows_of, started, write_csv
 from conftest import RATE
 from s3_proxy import proxy
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle import audio
 from audiostyle.artifacts import file_digest
@@ -19,7 +18,7 @@ from audiostyle.errors import InputError
 from audiostyle.recordings import Recordings
 from audiostyle.store import Store, open_store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 
 
 def put(clips: Path, name: str, count: int, folder: Path) -> Store:
@@ -167,9 +166,14 @@ def test_an_outage_is_waited_for_or_told(
     seaweedfs.start()
     process = begun()
     seaweedfs.stop()
-    time.sleep(3)
-    seaweedfs.start()
-    text = process.communicate(timeout=300)[0]
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if "waiting for it" in line:
+            seaweedfs.start()
+            break
+    text = "".join(lines) + process.communicate(timeout=300)[0]
     assert process.returncode == 0, text
     assert "waiting for it" in text
     assert len(list(out.list("item-"))) == 60

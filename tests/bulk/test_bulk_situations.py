@@ -1,4 +1,3 @@
-# ruff: noqa: F401, fixtures
 """Random manifests and output folders, with links, odd names, wrong clocks, kills, and company.
 
 Whatever a job meets: no recording changes, nothing outside its output does, and each item is done
@@ -6,30 +5,26 @@ once, or named with the reason why it is not.
 """
 
 import contextlib
-import io
 import json
 import multiprocessing
 import os
 import random
 import shutil
-import signal
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
-from bulk_jobs import FAST, bulk, clips
+from bulk_jobs import FAST, bulk
 from click.testing import Result
 from conftest import RATE, tone
 from test_bulk_sources import state
-from warm_workers import start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 
 BLOCKS, SITUATIONS, GROUPS = 5, 20, 6
 NAMES = [
@@ -46,13 +41,6 @@ PLANTS = [
     *(".audiostyle", ".audiostyle/rates.json", ".audiostyle/lock-0-of-1-000000001.json"),
     *("results.jsonl", "item-0.wav", "report.html", "pictures", "media", "item-1.wav"),
 ]
-
-
-@pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with start(tmp_path_factory.mktemp("workers")) as executable, pytest.MonkeyPatch.context() as m:
-        m.setattr(sys, "executable", str(executable))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +207,6 @@ def fast_folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_situations(
     block: int,
-    workers: None,
     sounds: list[bytes],
     classifier: Path,
     fast_folder: Path,
@@ -258,9 +245,7 @@ def _call(given: list[str], printed: Path) -> None:
     os._exit(0)
 
 
-def test_calls_at_once(
-    workers: None, sounds: list[bytes], classifier: Path, fast_folder: Path
-) -> None:
+def test_calls_at_once(sounds: list[bytes], classifier: Path, fast_folder: Path) -> None:
     """Two to six calls of one job at a time, some of which are killed; then one that ends."""
     context = multiprocessing.get_context("fork")
     for seed in range(GROUPS):

@@ -1,4 +1,3 @@
-# ruff: noqa: F401, fixtures
 """A job replaces nothing that goes into it: refused before anything is written, however it lies."""
 
 import json
@@ -9,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from bulk_jobs import arguments, bulk, clips, counts, results, write_csv
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+from bulk_jobs import arguments, bulk, counts, results, write_csv
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.store import Store, open_store
 
@@ -30,7 +29,7 @@ Row = dict[str, str]
 
 
 @pytest.fixture
-def songs(clips: Path, tmp_path: Path) -> Path:
+def songs(clips: Path, tmp_path: Path, warm_workers: None) -> Path:
     """A folder with `song1.wav`, `song2.wav` and `style.wav`."""
     folder = tmp_path / "songs"
     folder.mkdir()
@@ -268,7 +267,9 @@ def test_patterns_take_recordings_alone(
 
 
 @pytest.mark.slow
-def test_names_that_files_may_have(clips: Path, classifier: Path, tmp_path: Path) -> None:
+def test_names_that_files_may_have(
+    clips: Path, classifier: Path, tmp_path: Path, warm_workers: None
+) -> None:
     """A tab, a line break, bytes that are no text: each is taken, and none refuses the others."""
     folder = tmp_path / "in"
     folder.mkdir()

@@ -1,4 +1,3 @@
-# ruff: noqa: F401, fixtures
 """A style of several recordings: each counts as much as it should, in one pair and in bulk."""
 
 import json
@@ -7,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bulk_jobs import bulk, clips, results, write_csv
+from bulk_jobs import bulk, results, write_csv
 from conftest import RATE, noise, tone
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle import audio
 from audiostyle.audio import Samples
@@ -113,6 +112,7 @@ def test_what_is_no_style(here: Path, texts: list[str], shares: str, words: str)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_workers")
 def test_one_pair_and_bulk_jobs_take_the_same(here: Path, clips: Path, classifier: Path) -> None:
     """The same sound; given again, a job has nothing to do, until a recording changes."""
     how = ("--model", classifier, "--config", clips / "fast.yaml")

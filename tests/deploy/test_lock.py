@@ -7,12 +7,10 @@ import tomllib
 from importlib import metadata
 
 import pytest
-from docker_images import DOCKER, PROJECT, ROOT, docker, image, images
+from docker_images import DOCKER, PROJECT, ROOT, docker, image
 from packaging.requirements import Requirement
 
 from pipeline.images import STAGES
-
-__all__ = ["images"]  # a fixture
 
 LOCKED = ROOT / "deploy" / "locked.sh"
 LOCK = ROOT / "deploy" / "requirements.lock"

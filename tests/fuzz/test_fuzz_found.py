@@ -10,7 +10,6 @@ import soundfile
 from click.testing import CliRunner
 from conftest import tone
 from fuzzing import Outcome, Warm, attempt, cold, copied, place
-from mlflow_server import empty_database, registry_uri  # noqa: F401, fixtures
 from small import agreeing, classifier, small, warm  # noqa: F401, fixtures
 from warm import QUICK, SETTINGS
 

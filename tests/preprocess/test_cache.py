@@ -12,7 +12,7 @@ import soundfile
 import torch
 from click.testing import CliRunner
 from conftest import tone
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.errors import InputError
 from audiostyle.spectrogram import SpectrogramConfig

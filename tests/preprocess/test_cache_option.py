@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_cli import audiostyle
+from warm_processes import audiostyle
 
 from audiostyle.store import open_store
 from components.preprocess import cache

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.artifacts import digest_of
 from audiostyle.errors import AudiostyleError, InputError

@@ -1,4 +1,3 @@
-# ruff: noqa: F401, fixtures
 """One pair: all that can be known is looked at first, and addresses are as good as files."""
 
 import os
@@ -15,7 +14,7 @@ import pytest
 import safetensors.torch
 import soundfile
 from conftest import RATE, ROOT, noise, tone
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle import audio
 from audiostyle.artifacts import file_digest

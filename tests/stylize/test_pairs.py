@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import RATE, noise, tone
-from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401
+from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle import stylized_set
 from audiostyle.errors import InputError

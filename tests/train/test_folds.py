@@ -15,7 +15,6 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_sets import one_thread  # noqa: F401, a fixture
 
 from audiostyle import artifacts, spectrogram_set
 from audiostyle.errors import InputError

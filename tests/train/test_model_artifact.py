@@ -19,8 +19,6 @@ import soundfile
 import torch
 from click.testing import CliRunner
 from conftest import RATE, tone
-from made_sets import one_thread  # noqa: F401, a fixture
-from mlflow_server import empty_database, registry_uri  # noqa: F401, fixtures
 
 from audiostyle import artifacts, network
 from audiostyle.errors import InputError

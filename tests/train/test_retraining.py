@@ -7,8 +7,6 @@ from pathlib import Path
 
 import made_sets
 import pytest
-from made_sets import one_thread  # noqa: F401, a fixture
-from mlflow_server import empty_database, registry_uri  # noqa: F401, fixtures
 
 from audiostyle import artifacts, spectrogram_set
 from audiostyle.errors import AudiostyleError

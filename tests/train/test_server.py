@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import multiprocessing
 import os
 import shutil
 import sqlite3
@@ -19,16 +18,10 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+import warm_processes
 from click.testing import CliRunner
-from made_sets import one_thread  # noqa: F401, a fixture
-from mlflow_server import (  # noqa: F401, fixtures
-    Line,
-    MlflowServer,
-    empty_database,
-    line,
-    mlflow_server,
-)
-from seaweedfs import SeaweedFS, seaweedfs_server  # noqa: F401, a fixture
+from mlflow_server import Line, MlflowServer
+from seaweedfs import SeaweedFS
 
 from audiostyle import artifacts, network
 from audiostyle.errors import AudiostyleError
@@ -305,20 +298,14 @@ def test_sixteen_registrations_at_once_on_a_new_server(
         )
         for n in range(100, 108)
     ]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["components.train.register", "warm_registration"])
     server.start()
     try:
-        processes = [
-            context.Process(target=in_a_process, args=(classifier, clips, server.uri, tmp_path))
+        codes = warm_processes.ended(
+            warm_processes.process(in_a_process, classifier, clips, server.uri, tmp_path)
             for classifier in [trained] * 8 + others
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(400)
+        )
         assert [path.read_text() for path in tmp_path.glob("error-*")] == []
-        assert [process.exitcode for process in processes] == [0] * 16
+        assert codes == [0] * 16
         registry = Registry(server.uri)
         there = registry.versions()
         digests = [version.tags["audiostyle.digest"] for version in there]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -22,12 +21,11 @@ from pathlib import Path
 import made_sets
 import pytest
 import torch
+import warm_processes
 from conftest import ROOT
 from json_schemas import validated
-from made_sets import one_thread  # noqa: F401, a fixture
-from mlflow_server import empty_database, registry_uri  # noqa: F401, fixtures
 from ports import free_port
-from test_cli import audiostyle
+from warm_processes import audiostyle
 
 from audiostyle import artifacts
 from audiostyle.network import Classifier
@@ -70,14 +68,7 @@ def in_a_process(classifier: Path, clips: Path, uri: str) -> None:
 
 def at_once(jobs: list[tuple[Path, Path, str]]) -> list[int | None]:
     """Register in as many processes as there are jobs; their exit codes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["components.train.register"])
-    processes = [context.Process(target=in_a_process, args=job) for job in jobs]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(300)
-    return [process.exitcode for process in processes]
+    return warm_processes.ended(warm_processes.process(in_a_process, *job) for job in jobs)
 
 
 @pytest.mark.slow
@@ -118,12 +109,10 @@ def test_registrations_that_are_killed_at_random_are_completed(
     chance = random.Random(9)
     classifiers = [trained, *(variant(trained, clips, tmp_path / str(n), n) for n in range(3))]
     uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["components.train.register"])
     killed = 0
     for _ in range(3):
         processes = [
-            context.Process(target=in_a_process, args=(classifier, clips, uri))
+            warm_processes.process(in_a_process, classifier, clips, uri)
             for classifier in classifiers
         ]
         for process in processes:
