@@ -80,6 +80,9 @@ clean:  ## remove what the other targets made
 
 .venv/.dev: .venv/.run
 	@$(call install,'.[dev]')
+	@# librosa compiles as it is imported. Processes that do so at once leave a mixture in numba's
+	@# cache, which crashes all that call it later; so one does it before the tests.
+	@$(BIN)/python -c 'import librosa.core.pitch, librosa.sequence, librosa.util.utils'
 	@touch $@
 
 # axe-core, for the accessibility test of the report page; without npm that one test skips.
