@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import DEADLINE
 
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -36,7 +37,7 @@ class Visit:
     page: Any
     complaints: list[str] = field(default_factory=list)
 
-    def wait_for(self, expression: str, seconds: float = 60) -> None:
+    def wait_for(self, expression: str, seconds: float = DEADLINE) -> None:
         # Playwright's own wait_for_function evaluates strings inside the page, which the page's
         # content security policy forbids.
         end = time.monotonic() + seconds

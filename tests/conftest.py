@@ -66,6 +66,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 22050
+# Seconds after which what is waited for has failed, whatever else the machine does meanwhile.
+DEADLINE = 300
 
 
 def tone(

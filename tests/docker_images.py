@@ -68,7 +68,7 @@ def _build() -> None:
 def images() -> dict[str, str]:
     """Image of every stage, built first where AUDIOSTYLE_TEST_IMAGES=1 asks for it."""
     try:
-        subprocess.run([DOCKER, "info"], check=True, capture_output=True, timeout=20)
+        subprocess.run([DOCKER, "info"], check=True, capture_output=True, timeout=120)
     except (OSError, subprocess.SubprocessError):
         pytest.skip(f"no Docker daemon answers `{DOCKER} info`")
     if os.environ.get("AUDIOSTYLE_TEST_IMAGES") == "1":

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import DEADLINE
 from seaweedfs import ACCESS, BUCKET, SECRET, SeaweedFS, _free_ports
 
 from audiostyle import workspace_database
@@ -77,7 +78,7 @@ class MlflowServer:
                 env=self._environment,
                 start_new_session=True,
             )
-        until = time.monotonic() + 120
+        until = time.monotonic() + DEADLINE
         while True:
             try:
                 with urllib.request.urlopen(f"{self.uri}/health", timeout=5):  # noqa: S310

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from conftest import DEADLINE
 
 ACCESS, SECRET, BUCKET = "tester", "not-a-secret", "bucket"
 _BESIDE = Path(sys.executable).with_name("weed")  # a test may set sys.executable
@@ -93,7 +94,7 @@ class SeaweedFS:
             aws_secret_access_key=SECRET,
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
-        until = time.monotonic() + 60
+        until = time.monotonic() + DEADLINE
         while True:
             try:
                 if BUCKET not in [b["Name"] for b in client.list_buckets()["Buckets"]]:

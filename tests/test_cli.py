@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from conftest import RATE, ROOT, tone
+from conftest import DEADLINE, RATE, ROOT, tone
 from test_audio import unusable
 
 from audiostyle import audio
@@ -26,7 +26,7 @@ def audiostyle(
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=DEADLINE,
         check=False,
     )
 
@@ -215,5 +215,5 @@ def test_sigterm_leaves_nothing_half_written(here: Path, classifier: Path) -> No
         time.sleep(0.1)
     time.sleep(5)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143
+    assert process.wait(DEADLINE) == 143
     assert sorted(here.iterdir()) == before

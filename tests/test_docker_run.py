@@ -22,6 +22,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from conftest import DEADLINE
 from docker_images import DOCKER, docker, image
 from seaweedfs import ACCESS, BUCKET, SECRET, SeaweedFS, weed
 from test_cli import audiostyle
@@ -101,12 +102,12 @@ def registry(store: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
             start_new_session=True,
         )
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + DEADLINE
         while True:
             try:
                 urllib.request.urlopen(f"{address}/health", timeout=5).close()  # noqa: S310
                 break
-            except (urllib.error.URLError, ConnectionError):
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
                 if process.poll() is not None or time.monotonic() > until:
                     pytest.fail(f"MLflow does not start: {(folder / 'log').read_text()[-2000:]}")
                 time.sleep(0.5)
@@ -182,7 +183,7 @@ def ran(
         done = _run(here, network, registry, data, pairs)
     finally:
         events.kill()
-        thread.join(timeout=10)
+        thread.join(DEADLINE)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     return Ran(here, network, registry, watch, data, pairs, done)
 

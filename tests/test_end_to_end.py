@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import DEADLINE, ROOT
 from json_schemas import validated
 from ports import free_port
-from test_cli import audiostyle
+from warm_processes import audiostyle
 
 from audiostyle.registry import Registry
 
@@ -217,12 +217,12 @@ def test_ui_waits_for_the_registry_and_opens_it(
         assert page == f"http://127.0.0.1:{port}/#/models/audio-style-classifier"
         # The address is told when the server answers, not before.
         url = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/search"
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
             (model,) = json.load(answer)["registered_models"]
         assert "is the default" in model["description"]
         tags = {tag["key"]: tag["value"] for tag in model["tags"]}
         assert {"champion", "data", "licenses", "balanced accuracy", "verdict"} <= tags.keys()
-        until = time.monotonic() + 60
+        until = time.monotonic() + DEADLINE
         while not (tmp_path / "opened").exists():
             assert time.monotonic() < until, "no browser was opened"
             time.sleep(0.1)
@@ -234,7 +234,7 @@ def test_ui_waits_for_the_registry_and_opens_it(
         assert f"port: {port} cannot be used" in second.stderr
     finally:
         os.killpg(process.pid, 15)
-        process.wait(30)
+        process.wait(DEADLINE)
 
 
 def test_the_registry_has_the_report_and_sounds(

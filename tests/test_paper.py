@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import DEADLINE, ROOT
 
 
 def start(folder: Path, classifier: Path) -> "subprocess.Popen[str]":
@@ -35,7 +35,7 @@ def tables(folder: Path) -> str:
 @pytest.mark.slow  # three processes, each of which imports and compiles what measures
 def test_an_interrupted_run_ends_with_the_same_tables(classifier: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    out, errors = start(whole, classifier).communicate(timeout=400)
+    out, errors = start(whole, classifier).communicate(timeout=2 * DEADLINE)
     assert out.splitlines()[-1].startswith("{"), errors
     assert json.loads(out.splitlines()[-1])["size"] == "tiny"
     for awaited in ("transfer-*", "table-1-*"):
@@ -43,14 +43,14 @@ def test_an_interrupted_run_ends_with_the_same_tables(classifier: Path, tmp_path
         while process.poll() is None and not list((broken / "state").glob(awaited)):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE)
         assert not (broken / "docs" / "paper.md").exists()
     pieces = {path: path.stat().st_mtime_ns for path in (broken / "state").glob("transfer-*")}
     assert pieces
     # What a kill may leave behind, and a piece that is damaged.
     damaged = min(pieces)
     damaged.write_bytes(damaged.read_bytes()[:100])
-    out, errors = start(broken, classifier).communicate(timeout=400)
+    out, errors = start(broken, classifier).communicate(timeout=2 * DEADLINE)
     assert out.splitlines()[-1].startswith("{"), errors
     assert f"{damaged}: damaged, and computed again" in out
     assert tables(broken) == tables(whole)

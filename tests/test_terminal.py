@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import DEADLINE
 
 from audiostyle import terminal
 from audiostyle.uris import require_no_secret, shown_address, without_secrets
@@ -185,7 +186,9 @@ def test_a_log_to_a_closed_pipe_ends_the_program() -> None:
     )
     read, write = os.pipe()
     os.close(read)
-    ended = subprocess.run([sys.executable, "-c", program], stderr=write, check=False, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], stderr=write, check=False, timeout=DEADLINE
+    )
     os.close(write)
     assert ended.returncode == 141
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 from browsing import NARROW, WIDE, Visit
-from conftest import RATE, ROOT, noise, tone
+from conftest import DEADLINE, RATE, ROOT, noise, tone
 
 from audiostyle import audio
 
@@ -66,7 +66,7 @@ def server(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield Server(process.stdout.readline().strip(), process, temporary)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(DEADLINE)
 
 
 @dataclass
@@ -140,7 +140,7 @@ def test_upload_transfer_listen_and_download(
     page.fill("#strength", "80")
     page.select_option("#transpose", "-12")
     page.click("#start")
-    page.wait_for_selector("#listen:not([hidden])", timeout=120_000)
+    page.wait_for_selector("#listen:not([hidden])", timeout=DEADLINE * 1000)
     page.wait_for_selector("[data-state=done]")
     words = page.inner_text("#listen-what")
     assert "melody.wav in the style of wind.flac and reed.aiff" in words
@@ -281,7 +281,7 @@ def test_a_microphone_is_recorded(tab: Any) -> None:
 def answer(address: str, data: bytes | None = None, **headers: str) -> tuple[int, str, Any]:
     request = urllib.request.Request(address, data, headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=DEADLINE) as response:  # noqa: S310
             return response.status, response.read().decode("utf-8", "replace"), response.headers
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(), error.headers
@@ -373,5 +373,5 @@ def test_the_command_explains_what_is_wrong(server: Server, tmp_path: Path) -> N
 def test_it_ends_at_once_and_leaves_nothing(server: Server) -> None:
     assert list(server.temporary.glob("audiostyle-*"))
     server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(timeout=60) in (0, 130)
+    assert server.process.wait(DEADLINE) in (0, 130)
     assert list(server.temporary.glob("audiostyle-*")) == []

@@ -17,10 +17,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from conftest import ROOT
-
-# Seconds that are long enough for any of them on a machine that does much else.
-ENDS = 600
+from conftest import DEADLINE, ROOT
 
 
 @cache
@@ -45,7 +42,7 @@ def ended(processes: Iterable[ForkServerProcess]) -> list[int | None]:
     for one in running:
         one.start()
     for one in running:
-        one.join(ENDS)
+        one.join(DEADLINE)
     return [one.exitcode for one in running]
 
 

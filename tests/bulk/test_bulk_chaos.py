@@ -22,6 +22,7 @@ from bulk_jobs import (
     workers_of,
     write_csv,
 )
+from conftest import DEADLINE
 from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.store import StoreUnavailableError, open_store
@@ -154,7 +155,7 @@ def test_nothing_is_lost_nothing_twice(
             chaos.damage()
         # The store's last restart may have been just now.
         for _ in range(6):
-            text = chaos.process.communicate(timeout=600)[0]
+            text = chaos.process.communicate(timeout=2 * DEADLINE)[0]
             assert "Traceback" not in text, text
             if chaos.process.returncode == 0 and " 0 done now" in text:
                 break

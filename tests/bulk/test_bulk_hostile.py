@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from bulk_jobs import arguments, bulk, counts, results, rows_of, started, write_csv
-from conftest import ROOT
+from conftest import DEADLINE, ROOT
 from seaweedfs import BUCKET, SeaweedFS
 from test_bulk_sources import state
 
@@ -134,7 +134,7 @@ def test_rows_that_are_none_are_named(clips: Path, classifier: Path, tmp_path: P
     text = "".join(f"{line}\n" for line in LINES.values())
     (out / "results.jsonl").write_text(text, errors="surrogateescape")
     process = started(given)
-    printed = process.communicate(timeout=300)[0]
+    printed = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0, printed
     assert "Traceback" not in printed
     assert "\x1b[2J" not in printed
@@ -164,7 +164,7 @@ def test_a_pipe_where_a_file_is_read(
     os.mkfifo(path)
     given = arguments(write_csv(tmp_path / "m.csv", rows_of(clips, 1)), out, classifier, clips)
     process = started(given)
-    text = process.communicate(timeout=300)[0]  # it does not wait for a writer
+    text = process.communicate(timeout=DEADLINE)[0]  # it does not wait for a writer
     assert process.returncode in (0, 2), text
     assert "Traceback" not in text
     assert process.returncode == 0 or str(path) in text
@@ -225,7 +225,7 @@ def test_a_lost_lock_ends_the_call_before_it_touches_anything(
     rows = rows_of(clips, 2)
     given = arguments(write_csv(tmp_path / "m.csv", rows), out, classifier, clips)
     process = started([*given, "--report", "2"])
-    until = time.monotonic() + 200
+    until = time.monotonic() + DEADLINE
     while not list(out.glob(".audiostyle/bulk-*/call-*")) and time.monotonic() < until:
         assert process.poll() is None
         time.sleep(0.005)
@@ -236,7 +236,7 @@ def test_a_lost_lock_ends_the_call_before_it_touches_anything(
     lock = json.loads((out / ".audiostyle" / "lock-0-of-1-000000001.json").read_text())
     theirs = {**lock, "owner": "0" * 32}
     (out / ".audiostyle" / "lock-0-of-1-000000002.json").write_text(json.dumps(theirs))
-    text = process.communicate(timeout=200)[0]
+    text = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 1, text
     assert "another call took over" in text
     assert (scratch / "call-2-0" / "theirs").read_text() == "theirs"

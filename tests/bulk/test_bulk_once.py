@@ -24,7 +24,7 @@ from bulk_jobs import (
     workers_of,
     write_csv,
 )
-from conftest import RATE, tone
+from conftest import DEADLINE, RATE, tone
 
 from audiostyle import audio
 from audiostyle.artifacts import file_digest
@@ -182,7 +182,7 @@ def test_bad_items_do_not_stop_good_ones(clips: Path, classifier: Path, tmp_path
 
 
 def test_two_callers_and_ended_ones(clips: Path, classifier: Path, tmp_path: Path) -> None:
-    rows = rows_of(clips, 40)
+    rows = rows_of(clips, 100)
     out = tmp_path / "out"
     given = arguments(write_csv(tmp_path / "m.csv", rows), out, classifier, clips)
 
@@ -194,7 +194,7 @@ def test_two_callers_and_ended_ones(clips: Path, classifier: Path, tmp_path: Pat
         """A call that has finished something."""
         have = rows_written()
         process = started(given)
-        until = time.monotonic() + 120
+        until = time.monotonic() + DEADLINE
         while rows_written() <= have and time.monotonic() < until:
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.02)
@@ -207,7 +207,7 @@ def test_two_callers_and_ended_ones(clips: Path, classifier: Path, tmp_path: Pat
     assert f"process {process.pid} on " in second.stderr
     assert "is working on this output" in second.stderr
     process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=60)[0]
+    told = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 143, told
     assert "Traceback" not in told
     whole(out)
@@ -218,15 +218,15 @@ def test_two_callers_and_ended_ones(clips: Path, classifier: Path, tmp_path: Pat
     process.wait()
     whole(out)
     # Its workers see that it is gone; and the next caller that it holds no lock.
-    until = time.monotonic() + 30
+    until = time.monotonic() + DEADLINE
     while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     done = bulk(*given)
     before, now, aside = counts(done)
-    assert (before + now, aside) == (40, 0)
-    assert 0 < before < 40
-    assert len(results(out)) == 40
+    assert (before + now, aside) == (100, 0)
+    assert 0 < before < 100
+    assert len(results(out)) == 100
     whole(out)
 
 

@@ -5,10 +5,12 @@ import multiprocessing
 import os
 import threading
 import time
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 from bulk_jobs import fill, small_disk
+from conftest import DEADLINE
 
 from audiostyle.errors import AudiostyleError
 from audiostyle.retry import patiently
@@ -24,28 +26,29 @@ def take(folder: Path, shard: tuple[int, int] = (0, 1)) -> Lock:
     return lock
 
 
-def _race(folder: Path, start: float, won: "multiprocessing.Queue[int]") -> None:
-    time.sleep(max(0.0, start - time.time()))
+def _race(folder: Path, line: Barrier, won: "multiprocessing.Queue[int]") -> None:
+    line.wait(DEADLINE)
     try:
         with take(folder).held():
             won.put(os.getpid())
-            time.sleep(2)
+            line.wait(DEADLINE)  # until all have tried
     except AudiostyleError:
         won.put(0)
+        line.wait(DEADLINE)
 
 
 def test_one_of_many_gets_the_lock(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     for number in range(3):
         won: multiprocessing.Queue[int] = context.Queue()
-        start = time.time() + 0.3
+        line = context.Barrier(8)
         racers = [
-            context.Process(target=_race, args=(tmp_path / str(number), start, won))
+            context.Process(target=_race, args=(tmp_path / str(number), line, won))
             for _ in range(8)
         ]
         for racer in racers:
             racer.start()
-        found = [won.get(timeout=60) for _ in racers]
+        found = [won.get(timeout=DEADLINE) for _ in racers]
         for racer in racers:
             racer.join()
         # All may refuse one another at the very same moment, but two never win.
@@ -145,7 +148,7 @@ def test_a_sign_of_life_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (path,) = tmp_path.glob("lock-*")
     before = json.loads(path.read_text())["beat"]
     with lock.held():
-        until = time.monotonic() + 30
+        until = time.monotonic() + DEADLINE
         while json.loads(path.read_text())["beat"] == before and time.monotonic() < until:
             time.sleep(0.02)
         assert json.loads(path.read_text())["beat"] > before

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from bulk_jobs import FAST, rows_of, started, write_csv
-from conftest import ROOT
+from conftest import DEADLINE, ROOT
 from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle.errors import AudiostyleError
@@ -115,7 +115,7 @@ def test_shards_do_each_item_once_and_are_joined(
     command = ["stylize", "--manifest", given["manifest"], "--out", out.uri, "--workers", "1"]
     command += ["--config", str(clips / "fast.yaml"), "--tracking-uri", registry_uri]
     process = started([*command, "--workspace", str(tmp_path / "workspace")])
-    text = process.communicate(timeout=300)[0]
+    text = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 1, text
     assert "6: 5 done before, 0 done now, 1 set aside" in text
 
@@ -146,7 +146,7 @@ def test_what_follows_a_lost_pod_waits_for_its_lock_and_goes_on(
 def test_a_pod_that_is_told_to_end_gives_its_lock_back(
     clips: Path, classifier: Path, tmp_path: Path
 ) -> None:
-    manifest = write_csv(tmp_path / "m.csv", rows_of(clips, 40))
+    manifest = write_csv(tmp_path / "m.csv", rows_of(clips, 400))
     program = f"""
 from audiostyle.command import task
 from pipeline.bulk import tasks
@@ -157,11 +157,11 @@ with task():
     process = subprocess.Popen(
         [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    until = time.monotonic() + 120
+    until = time.monotonic() + DEADLINE
     while not list((tmp_path / "out").glob("*.wav")) and time.monotonic() < until:
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143
+    assert process.wait(DEADLINE) == 143
     (lock,) = (tmp_path / "out" / ".audiostyle").glob("lock-*.json")
     assert json.loads(lock.read_text())["released"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bulk_jobs import arguments, bulk, counts, rows_of, started, write_csv
-from conftest import RATE
+from conftest import DEADLINE, RATE
 from s3_proxy import proxy
 from seaweedfs import BUCKET, SeaweedFS
 
@@ -81,7 +81,7 @@ def test_recordings_come_ahead_and_go(tmp_path: Path, seaweedfs: SeaweedFS) -> N
     assert here[a][1] == store.tag("a.wav")
 
     # The next is here before it is asked for: gone from the store, it is still to be had.
-    until = time.monotonic() + 30
+    until = time.monotonic() + DEADLINE
     while not (found := list(tmp_path.rglob("b.wav"))) or found[0].stat().st_size < 1000:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -150,7 +150,7 @@ def test_an_outage_is_waited_for_or_told(
     def begun(*more: str) -> "subprocess.Popen[str]":
         process = started([*given, *more])
         have = len(list(out.list("item-")))
-        until = time.monotonic() + 120
+        until = time.monotonic() + DEADLINE
         while len(list(out.list("item-"))) <= have and time.monotonic() < until:
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)
@@ -158,7 +158,7 @@ def test_an_outage_is_waited_for_or_told(
 
     process = begun("--patience", "0")
     seaweedfs.stop()
-    text = process.communicate(timeout=300)[0]
+    text = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 1, text
     assert "waited" in text
     assert "no answer from" in text
@@ -173,7 +173,7 @@ def test_an_outage_is_waited_for_or_told(
         if "waiting for it" in line:
             seaweedfs.start()
             break
-    text = "".join(lines) + process.communicate(timeout=300)[0]
+    text = "".join(lines) + process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0, text
     assert "waiting for it" in text
     assert len(list(out.list("item-"))) == 60

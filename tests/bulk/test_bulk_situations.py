@@ -21,7 +21,7 @@ import pytest
 import soundfile
 from bulk_jobs import FAST, bulk
 from click.testing import Result
-from conftest import RATE, tone
+from conftest import DEADLINE, RATE, tone
 from test_bulk_sources import state
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
@@ -261,7 +261,7 @@ def test_calls_at_once(sounds: list[bytes], classifier: Path, fast_folder: Path)
             time.sleep(situation.random.uniform(0, 0.6))
             call.kill()
         for call in calls:
-            call.join(120)
+            call.join(DEADLINE)
             assert call.exitcode is not None
         for path in printed:
             if path.exists():  # else it was killed

@@ -22,6 +22,7 @@ from cluster_fixtures import (  # noqa: F401, fixtures
     standin,
     work,
 )
+from conftest import DEADLINE
 from standin import Fault, StandIn
 
 from pipeline.cluster import client
@@ -138,11 +139,11 @@ def test_interrupted_waiting_lets_the_run_go_on(standin: StandIn) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 60
+    until = time.monotonic() + DEADLINE
     while standin.count("run_service_get_run") < 2 and time.monotonic() < until:
         time.sleep(0.05)
     # Again after a while, as a person does.
-    for _ in range(6):
+    for _ in range(DEADLINE // 10):
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             _, errors = process.communicate(timeout=10)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from conftest import ROOT
+from conftest import DEADLINE, ROOT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
@@ -222,7 +222,7 @@ def cold(folder: Path, *command: str) -> Outcome:
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=DEADLINE,
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr, False)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import soundfile
-from conftest import RATE, ROOT, noise, tone
+from conftest import DEADLINE, RATE, ROOT, noise, tone
 from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle import audio
@@ -261,7 +261,7 @@ def test_what_is_unfinished_is_named(here: Path, classifier: Path) -> None:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, text = process.communicate(timeout=60)
+    _, text = process.communicate(timeout=DEADLINE)
     assert process.returncode == 143
     (folder,) = (here / "outputs" / "unfinished").iterdir()
     assert f"{folder.relative_to(here)}: holds finished work" in text

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, ROOT, noise, tone
+from conftest import DEADLINE, RATE, ROOT, noise, tone
 
 from audiostyle import audio
 
@@ -41,7 +41,7 @@ def test_an_interrupted_file_goes_on(here: Path, classifier: Path) -> None:
     while process.poll() is None and len(list(here.rglob("batch-*.safetensors"))) < 2:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143
+    assert process.wait(DEADLINE) == 143
     assert not (here / "out.wav").exists()
     done = subprocess.run(line, cwd=here, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from conftest import RATE, noise, tone
+from conftest import DEADLINE, RATE, noise, tone
 
 from audiostyle import artifacts
 from components.stylize.config import StylizeConfig
@@ -59,7 +59,7 @@ def test_killed_again_and_again(long: Path, classifier: Path, tmp_path: Path) ->
                 time.sleep(0.005)
             time.sleep(chance.uniform(0, 0.1))
             (process.terminate if kills % 2 else process.kill)()
-        if process.wait(timeout=120) == 0:
+        if process.wait(DEADLINE) == 0:
             break
         kills += 1
         # It went on, and did not start over.

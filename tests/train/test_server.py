@@ -20,6 +20,7 @@ import pytest
 import torch
 import warm_processes
 from click.testing import CliRunner
+from conftest import DEADLINE
 from mlflow_server import Line, MlflowServer
 from seaweedfs import SeaweedFS
 
@@ -368,7 +369,7 @@ def test_a_training_outlives_the_server(
         time.sleep(0.01)
     mlflow_server.stop()
     try:
-        output = process.communicate(timeout=300)[0].decode()
+        output = process.communicate(timeout=DEADLINE)[0].decode()
     finally:
         mlflow_server.start()
     assert process.returncode == 1, output

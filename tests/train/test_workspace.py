@@ -22,7 +22,7 @@ import made_sets
 import pytest
 import torch
 import warm_processes
-from conftest import ROOT
+from conftest import DEADLINE, ROOT
 from json_schemas import validated
 from ports import free_port
 from warm_processes import audiostyle
@@ -110,14 +110,15 @@ def test_registrations_that_are_killed_at_random_are_completed(
     classifiers = [trained, *(variant(trained, clips, tmp_path / str(n), n) for n in range(3))]
     uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
     killed = 0
-    for _ in range(3):
+    for moment in ("new/.mlflow.db.new-*", "new/mlflow.db", "new/mlartifacts"):
         processes = [
             warm_processes.process(in_a_process, classifier, clips, uri)
             for classifier in classifiers
         ]
         for process in processes:
             process.start()
-        time.sleep(chance.uniform(1, 12))
+        while not list(tmp_path.glob(moment)) and any(one.is_alive() for one in processes):
+            time.sleep(0.002)
         for process in processes:
             time.sleep(chance.uniform(0, 1))
             process.kill()
@@ -157,7 +158,7 @@ def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path)
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.6))
         process.send_signal(kind)
-        process.wait(300)
+        process.wait(DEADLINE)
         stopped += process.returncode != 0
         done = audiostyle("models", "list", "--workspace", "work", cwd=tmp_path)
         if database.exists():  # it was faster than the signal
@@ -363,17 +364,18 @@ def test_modules_in_the_current_folder_are_not_run(data: Path, tmp_path: Path) -
         start_new_session=True,
     )
     try:
-        for _ in range(240):
+        until = time.monotonic() + DEADLINE
+        while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                 break
-            except (urllib.error.URLError, ConnectionError):
-                assert process.poll() is None, "the server ended"
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                assert process.poll() is None and time.monotonic() < until, "no server"
                 time.sleep(0.5)
         assert not marker.exists(), marker.read_text()
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(60)
+        process.wait(DEADLINE)
     # Without JSON: one line says what that means, and what it names works.
     done = subprocess.run(
         [*command, "train", ".", "--config", "config.yaml", *where],
