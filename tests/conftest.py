@@ -39,7 +39,11 @@ _LONGEST = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups
+# What takes seconds to start: a test that uses one of these is slow without being marked.
+_SERVERS = {"chromium", "images", "mlflow_server", "seaweedfs_server", "server"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups, and the choice by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, a file stays together, as do all with containers.
 
@@ -47,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     place: dict[pytest.Item, int] = {}
     for item in items:
+        if _SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
         group = "docker" if item.get_closest_marker("docker") else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
         place[item] = _LONGEST.index(group) if group in _LONGEST else len(_LONGEST)

@@ -109,6 +109,7 @@ def test_mistakes_are_explained(arguments: list[str], words: str, here: Path) ->
     assert not list(here.glob("o*.wav"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["preprocess", "train", "stylize", "reconstruct"])
 def test_stages_have_command_lines(stage: str, tmp_path: Path) -> None:
     run = [sys.executable, "-m", f"components.{stage}"]

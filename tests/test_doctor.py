@@ -111,6 +111,7 @@ def test_what_a_person_reads(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", ["s3", "mlflow", "kubeflow"])
 def test_servers_that_hang(tmp_path: Path, silent: str, check: str) -> None:
     variables = {
@@ -124,6 +125,7 @@ def test_servers_that_hang(tmp_path: Path, silent: str, check: str) -> None:
     assert "no answer" in checks[check]["detail"]
 
 
+@pytest.mark.slow
 def test_a_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     path = program(tmp_path / "bin", f"sleep 600 & echo $! >{pid}; wait")
@@ -138,6 +140,7 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None
         pytest.fail("the program's child still runs")
 
 
+@pytest.mark.slow
 def test_a_docker_that_cannot_build(tmp_path: Path) -> None:
     path = program(tmp_path / "bin", '[ "$1" = info ] && echo 28.1 || exit 1')
     named = f"{tmp_path}/bin/docker"
@@ -147,6 +150,7 @@ def test_a_docker_that_cannot_build(tmp_path: Path) -> None:
     assert named in checks["docker"]["detail"]
 
 
+@pytest.mark.slow
 def test_no_secret_is_printed(tmp_path: Path, refusing: str) -> None:
     key, secret, token, proxy = WORDS
     (tmp_path / "token").write_text(token)
@@ -169,6 +173,7 @@ def test_no_secret_is_printed(tmp_path: Path, refusing: str) -> None:
     assert [word for word in WORDS if word in printed] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "variables"),
     [
@@ -196,6 +201,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["good", "cut off", "another database"])
 def test_the_registry_of_a_workspace(tmp_path: Path, database: Path, kind: str) -> None:
     file = tmp_path / "work #1" / "mlflow.db"
@@ -218,6 +224,7 @@ def test_the_registry_of_a_workspace(tmp_path: Path, database: Path, kind: str) 
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.slow
 def test_a_workspace_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, checks, _ = examined(tmp_path, "--workspace", "file/below", DOCKER="/none")

@@ -26,6 +26,7 @@ def test_dockerfile_installs_the_stage_that_is_asked_for_and_starts_it() -> None
     assert DOCKERFILE.endswith('ENTRYPOINT ["python", "-m", "components"]\n')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_entry_point_is_the_stages_command_line(stage: str) -> None:
     environment = {**os.environ, "AUDIOSTYLE_STAGE": stage, "PYTHONPATH": str(ROOT)}

@@ -65,7 +65,8 @@ def ui(port: int, no_open: bool, workspace: Path) -> None:
             *(sys.executable, "-P", "-m", "mlflow", "server"),
             *("--backend-store-uri", uri),
             *("--artifacts-destination", workspace_database.artifact_root(path)),
-            *("--host", "127.0.0.1", "--port", str(port)),
+            # Four are the default, of 250 MB and some seconds each: for one person, one is enough.
+            *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         ],
     )
 
