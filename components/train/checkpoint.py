@@ -81,9 +81,9 @@ def clear(folder: Path) -> None:
         path.unlink()
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """State of an optimiser as named tensors: `INDEX.NAME`, parameters in the order of groups."""
-    state = optimiser.state_dict()["state"]
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of an optimizer as named tensors: `INDEX.NAME`, parameters in the order of groups."""
+    state = optimizer.state_dict()["state"]
     return {
         f"{index}.{name}": torch.as_tensor(value)
         for index, entries in state.items()
@@ -91,18 +91,18 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimiser_tensors` of an Adam gave. Raises ValueError for anything else."""
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` of an Adam gave. Raises ValueError for anything else."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     wanted = {
         index: {"step": (), "exp_avg": tuple(p.shape), "exp_avg_sq": tuple(p.shape)}
         for index, p in enumerate(parameters)
     }
     if {i: {n: tuple(v.shape) for n, v in named.items()} for i, named in state.items()} != wanted:
-        raise ValueError("the optimiser's state is of another network")
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
+        raise ValueError("the optimizer's state is of another network")
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -23,6 +23,9 @@ from components.train.placement import batch_of, place
 
 log = logging.getLogger(__name__)
 
+# The optimizer's part of a checkpoint, spelled as in those that are there.
+_OPTIMIZER = "optimiser"
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -60,12 +63,12 @@ def fit(
     device = next(model.parameters()).device
     x = place(train.represented, device)
     targets = functional.one_hot(train.labels, len(model.class_names)).float().to(device)
-    optimiser = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
+    optimizer = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate)
     steps = -(-len(x) // config.batch)
     progress = Progress()
     if checkpoints and (state := checkpoint.latest(checkpoints)):
         try:
-            _resume(model, optimiser, progress, state)
+            _resume(model, optimizer, progress, state)
         except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise ArtifactError(
                 checkpoint.path_of(checkpoints, state.epoch),
@@ -88,7 +91,7 @@ def fit(
             began = time.monotonic()
             order = torch.from_numpy(host.permutation(len(x)))
             for step, index in enumerate(torch.split(order, config.batch), epoch * steps):
-                for group in optimiser.param_groups:
+                for group in optimizer.param_groups:
                     group["lr"] = config.learning_rate * one_cycle(step / (config.epochs * steps))
                 batch = augment(batch_of(x, index, device), config.augmentation, random)
                 batch, wanted = mix(
@@ -100,9 +103,9 @@ def fit(
                 loss = functional.cross_entropy(
                     logits.float(), wanted, label_smoothing=config.label_smoothing
                 )
-                optimiser.zero_grad(set_to_none=True)
+                optimizer.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
-                optimiser.step()
+                optimizer.step()
                 total += loss.detach() * len(index)
             row: dict[str, float] = {"epoch": epoch, "train_loss": float(total) / len(x)}
             row |= _score(model, validation)
@@ -120,7 +123,7 @@ def fit(
                 progress.best_epoch, progress.best_loss = epoch, row["validation_loss"]
                 progress.best_weights = {n: v.clone() for n, v in model.state_dict().items()}
             if checkpoints:
-                checkpoint.save(checkpoints, _state(model, optimiser, progress))
+                checkpoint.save(checkpoints, _state(model, optimizer, progress))
     model.load_state_dict(progress.best_weights)
     model.eval()
     return progress
@@ -140,12 +143,12 @@ def one_cycle(done: float) -> float:
 
 
 def _state(
-    model: Classifier, optimiser: torch.optim.Optimizer, progress: Progress
+    model: Classifier, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> checkpoint.Checkpoint:
     parts = {
         "model": model.state_dict(),
         "best": progress.best_weights,
-        "optimiser": checkpoint.optimiser_tensors(optimiser),
+        _OPTIMIZER: checkpoint.optimizer_tensors(optimizer),
     }
     tensors = {f"{part}.{name}": v for part, named in parts.items() for name, v in named.items()}
     values = {
@@ -158,16 +161,16 @@ def _state(
 
 def _resume(
     model: Classifier,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     progress: Progress,
     state: checkpoint.Checkpoint,
 ) -> None:
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimiser": {}}
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, _OPTIMIZER: {}}
     for key, value in state.tensors.items():
         part, name = key.split(".", 1)
         parts[part][name] = value
     model.load_state_dict(parts["model"])
-    checkpoint.restore_optimiser(optimiser, parts["optimiser"])
+    checkpoint.restore_optimizer(optimizer, parts[_OPTIMIZER])
     device = next(model.parameters()).device
     progress.history = [dict(row) for row in state.values["history"]]
     if not all(math.isfinite(value) for row in progress.history for value in row.values()):
