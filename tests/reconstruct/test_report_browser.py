@@ -13,6 +13,7 @@ import soundfile
 from browsing import NARROW, WIDE
 
 from components.reconstruct.report.page import Item, Training, embedded_html, write_report
+from components.reconstruct.report.single_file import single_file
 
 pytestmark = pytest.mark.browser
 
@@ -323,6 +324,32 @@ def test_a_download_has_the_bytes_and_the_name(report: Any, chromium: Any, visit
         page.get_by_role("link", name="Open the result, c.wav").first.click()
     assert popup.value.url.endswith("/c.wav")
     assert page.url == report.as_uri()
+
+
+def test_a_page_in_one_file_gives_its_recordings_away_from_disk(
+    report: Any, chromium: Any, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone.html"
+    text = single_file(report.parent)
+    assert text
+    alone.write_text(text, encoding="utf-8")
+    context = chromium.new_context(accept_downloads=True)
+    page = context.new_page()
+    page.goto(alone.as_uri())
+    assert not page.locator("#from-disk").is_visible()
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download the result, c.wav").first.click()
+    assert waiting.value.suggested_filename == "c.wav"
+    (source,) = report.parent.glob("media/*/c.wav")
+    assert waiting.value.path().read_bytes() == source.read_bytes()
+    # In a frame, as MLflow shows it, nothing is offered.
+    frame = tmp_path / "frame.html"
+    frame.write_text('<iframe sandbox="allow-scripts" src="alone.html"></iframe>')
+    page.goto(frame.as_uri())
+    inside = page.frame_locator("iframe")
+    inside.locator("#item-1 .play").wait_for()
+    assert inside.locator("#item-1 .file a").count() == 0
+    context.close()
 
 
 def test_paper_has_no_controls_and_every_figure(report: Any, visit: Any) -> None:

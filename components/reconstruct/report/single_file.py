@@ -36,7 +36,7 @@ def single_file(folder: Path, most: int = 20_000_000) -> str | None:
         content = base64.b64encode(path.read_bytes()).decode()
         return f'{match["before"]}data:{_TYPES[path.suffix.lower()]};base64,{content}"'
 
-    # A link that saves a recording would double the file: the player's menu does the same.
+    # A link that saves a recording would double the file: the script makes one of what plays.
     page = re.sub(r'<p class="file"><a [^>]*>(.*?)</a></p>', r'<p class="file">\1</p>', page)
     return _LINK.sub(inlined, page).replace(_SOURCES, "img-src data:; media-src data:;")
 

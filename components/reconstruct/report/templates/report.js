@@ -257,8 +257,23 @@
     return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
   };
 
+  // A page that holds its recordings gives them away itself, but in a frame browsers may forbid it.
+  if (self === top) document.querySelectorAll(".card").forEach((card) => {
+    const sound = card.querySelector("audio"), file = card.querySelector(".file");
+    if (!sound.src.startsWith("data:") || file.querySelector("a")) return;
+    const link = Object.assign(document.createElement("a"), { href: "#", download: file.textContent, textContent: file.textContent });
+    link.setAttribute("aria-label", `Download the ${card.dataset.role}, ${file.textContent}`);
+    link.addEventListener("click", () => {
+      const [type, content] = sound.src.slice("data:".length).split(";base64,");
+      const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+      link.href = URL.createObjectURL(new Blob([bytes], { type }));
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    });
+    file.replaceChildren(link);
+  });
+
   // From disk, browsers ignore that a link is a download, and give scripts no file to offer.
-  const links = Array.from(document.querySelectorAll(".file a[download]"));
+  const links = Array.from(document.querySelectorAll('.file a[download]:not([href="#"])'));
   if (location.protocol === "file:" && links.length) {
     links.forEach((link) => link.setAttribute("aria-label", link.getAttribute("aria-label").replace(/^Download/, "Open")));
     document.getElementById("from-disk").hidden = false;
