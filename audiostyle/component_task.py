@@ -15,13 +15,17 @@ from importlib.metadata import version
 from typing import Any
 
 
-def storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of an artifact without what JSON has no number for, and without null."""
-    return {
-        key: value
-        for key, value in metadata.items()
-        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
-    }
+def storable(value: Any) -> Any:
+    """Metadata of an artifact without null and what JSON has no number for, at any depth."""
+    if isinstance(value, dict):
+        return {key: storable(each) for key, each in value.items() if _is_storable(each)}
+    if isinstance(value, (list, tuple)):
+        return [storable(each) for each in value if _is_storable(each)]
+    return value
+
+
+def _is_storable(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -86,6 +86,38 @@ def refusing() -> Iterator[str]:
     server.server_close()
 
 
+class Unknowing(BaseHTTPRequestHandler):
+    """A Kubeflow Pipelines that tells everyone how it is, and knows nobody."""
+
+    def do_GET(self) -> None:
+        healthy = self.path == "/apis/v2beta1/healthz"
+        body = b'{"multi_user": false}' if healthy else b'{"message": "no such person"}'
+        self.send_response(200 if healthy else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' output free of requests."""
+
+
+def test_a_token_that_the_server_does_not_take(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Unknowing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    (tmp_path / "token").write_text(WORDS[2])
+    address = f"http://127.0.0.1:{server.server_port}"
+    code, checks, printed = examined(
+        tmp_path, "--token-file", str(tmp_path / "token"), "--host", address, DOCKER="/none"
+    )
+    server.shutdown()
+    server.server_close()
+    assert code == 1
+    assert checks["kubeflow"]["state"] == "problem"
+    assert "refuses the token" in checks["kubeflow"]["detail"]
+    assert WORDS[2] not in printed
+
+
 def test_a_machine_with_nothing_set_up(tmp_path: Path) -> None:
     """Beside a folder `pipeline` of somebody else's, with no Docker that builds on the PATH."""
     (tmp_path / "pipeline").mkdir()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.store import open_store
 from pipeline import images
+from pipeline.cluster.api import Api
 from pipeline.cluster.check_registry import registry
 from pipeline.cluster.client import Client
 from pipeline.cluster.finding import Finding
@@ -35,6 +36,8 @@ def findings(
         yield _server(client)
     except (AudiostyleError, InputError) as error:
         yield Finding("server", "missing", str(error))
+    if client:
+        yield _access(client)
     yield _images(allow_tags)
     namespace = client.pods if client else config.connection.namespace or "kubeflow"
     cluster = connected()
@@ -61,6 +64,15 @@ def _server(client: Client) -> Finding:
         f"{client.connection.host}: Kubeflow Pipelines, {version}, {users}; runs are in the"
         f" namespace {client.pods}",
     )
+
+
+def _access(client: Client) -> Finding:
+    """Whether the server lets the person see runs; to start one may need a further right."""
+    try:
+        Api(client).runs(None, 1)
+    except (AudiostyleError, InputError) as error:
+        return Finding("access", "missing", str(error))
+    return Finding("access", "ok", "the server shows the runs of this namespace")
 
 
 def _images(allow_tags: bool) -> Finding:

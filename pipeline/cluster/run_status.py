@@ -173,10 +173,11 @@ def _remarks(api: Api, run: Any, seen: _Seen, limit: float) -> Iterator[Event]:
         seen.remarked.add(name)
         reason = kubernetes_api.waiting_reason(api.client.pods, workflow(run))
         reason = reason or waiting_message(api.client.pods, run.run_id)
-        look = f"kubectl --namespace {api.client.pods} describe pods --selector " + (
-            f"workflows.argoproj.io/workflow={workflow(run)}"
+        # Where no task has begun, there may be no pod yet.
+        look = f"kubectl --namespace {api.client.pods} describe " + (
+            f"pods --selector workflows.argoproj.io/workflow={workflow(run)}"
             if workflow(run)
-            else f"pipeline/runid={run.run_id}"
+            else f"workflows,pods --selector pipeline/runid={run.run_id}"
         )
         yield Event(
             "",

@@ -15,6 +15,9 @@ _PASSING = (429, 500, 502, 503, 504)
 # error: 1366 and 1267 for characters, 1406 for a text that is too long.
 _UNSTORABLE = re.compile(r"Error 1366|Error 1267|Error 1406|Data too long|Incorrect string value")
 
+# The server's upload says 400 where it means 403, and nothing of why.
+_UPLOAD_REFUSED = ": Failed to create a pipeline version"
+
 
 class ServerUnavailableError(AudiostyleError):
     """The server did not answer, or said that it could not now: the request may work later."""
@@ -57,11 +60,10 @@ def explained(error: ApiException, host: str, token: Token) -> AudiostyleError:
                 " cluster.connection.token_file"
             )
         return RefusedError(
-            f"{host}: refuses the token of {token.source}{message}; it may have expired:"
-            " put a new one there"
+            f"{host}: refuses the token of {token.source}{message}; it may have expired, or be"
+            " meant for others than pipelines.kubeflow.org: put a new one there"
         )
-    # The server's upload says 400 where it means 403.
-    if error.status == 403 or (error.status == 400 and "authorization error" in message):
+    if error.status == 403 or (error.status == 400 and message == _UPLOAD_REFUSED):
         return RefusedError(
             f"{host}: does not allow this{message}; the namespace's administrator grants it"
             " with the role kubeflow-pipelines-edit, and a token must be meant for"
@@ -103,7 +105,8 @@ def _message(error: ApiException) -> str:
     text = str(error.body or error.reason or "")
     try:
         body = json.loads(text)
-        text = str(body.get("error_details") or body.get("message") or body.get("error") or "")
+        keys = ("error_message", "message", "error")  # error_details adds the server's stack
+        text = next((str(body[key]) for key in keys if body.get(key)), "")
     except (ValueError, AttributeError):
         text = "" if text.lstrip().startswith("<") else text
     text = shortened(text)

@@ -59,6 +59,13 @@ def _last_words(namespace: str, pod: str) -> str:
 
 def waiting_message(namespace: str, run_id: str) -> str:
     """Why a pod has not been made, as with a quota; "" if that is not known."""
+    workflow = _workflow(namespace, run_id)
+    if workflow and not (workflow.get("status") or {}).get("phase"):
+        return (
+            f"Argo has not begun its Workflow, {workflow['metadata']['name']}: the controller does"
+            " not run, or does not look after this namespace; see: kubectl --namespace kubeflow"
+            " get deployment workflow-controller"
+        )
     waiting = (n for n in _nodes(namespace, run_id).values() if n.get("phase") == "Pending")
     return next((text for node in waiting if _is_pod(node) and (text := _message(node))), "")
 
@@ -79,6 +86,13 @@ def _message(node: dict[str, Any]) -> str:
 
 def _nodes(namespace: str, run_id: str) -> dict[str, Any]:
     """Nodes of the run's Workflow by their ids; empty where it cannot be seen."""
+    status = _workflow(namespace, run_id).get("status") or {}
+    nodes = status.get("nodes") or _unpacked(status.get("compressedNodes", ""))
+    return nodes if isinstance(nodes, dict) else {}
+
+
+def _workflow(namespace: str, run_id: str) -> dict[str, Any]:
+    """The run's Workflow; empty where there is none, or it cannot be seen."""
     if not run_id or (cluster := connected()) is None:
         return {}
     try:
@@ -91,12 +105,7 @@ def _nodes(namespace: str, run_id: str) -> dict[str, Any]:
         )
     except OSError:
         return {}
-    for workflow in (answer or {}).get("items", ()):
-        status = workflow.get("status", {})
-        nodes = status.get("nodes") or _unpacked(status.get("compressedNodes", ""))
-        if isinstance(nodes, dict):
-            return nodes
-    return {}
+    return next(iter((answer or {}).get("items", ())), {})
 
 
 def _unpacked(text: str) -> Any:

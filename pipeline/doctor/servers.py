@@ -94,6 +94,7 @@ def kubeflow(around: Surroundings) -> Finding:
             "only for `audiostyle submit`: --host, KF_PIPELINES_ENDPOINT, or"
             " cluster.connection.host",
         )
+    from pipeline.cluster.api import Api
     from pipeline.cluster.client import Client, Patience
     from pipeline.cluster_config import ConnectionSettings
 
@@ -101,6 +102,8 @@ def kubeflow(around: Surroundings) -> Finding:
     connection = ConnectionSettings.parse(dict(around.connection), "options")
     try:
         client = Client(connection, patience)
+        # To say how it is, a server asks for no token.
+        Api(client).runs(None, 1)
     except AudiostyleError as error:
         return Finding(
             "problem",

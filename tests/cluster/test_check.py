@@ -52,7 +52,7 @@ def test_everything_is_there(audiostyle: Cli, cluster: Kubernetes) -> None:
     assert code == 0, found
     seen = {name for name, fs in found.items() if all(f["state"] == "ok" for f in fs)}
     assert seen >= {
-        *("server", "images", "namespace", "service account", "secret", "config map"),
+        *("server", "access", "images", "namespace", "service account", "secret", "config map"),
         *("launcher", "nodes"),
     }
     # MLflow is not reached from here, and its pod is ready.
@@ -103,6 +103,25 @@ def test_no_kubernetes_and_no_server(audiostyle: Cli, standin: StandIn) -> None:
     code, found = checked(audiostyle, "--host=http://nowhere.invalid")
     assert code == 1
     assert found["server"][0]["state"] == "missing"
+
+
+def test_a_server_that_does_not_know_the_person(
+    audiostyle: Cli, standin: StandIn, tmp_path: Path
+) -> None:
+    """It tells everyone how it is, and who asks it for runs must be known."""
+    standin.bearer = "word"
+    code, found = checked(audiostyle)
+    assert code == 1
+    assert found["server"][0]["state"] == "ok"
+    assert found["access"][0]["state"] == "missing"
+    assert "wants a token" in found["access"][0]["text"]
+    (tmp_path / "token").write_text("word")
+    known = f"--token-file={tmp_path}/token"
+    assert checked(audiostyle, known)[0] == 0
+    standin.refusals["run_service_list_runs"] = (403, "Failed due to authorization error.")
+    code, found = checked(audiostyle, known)
+    assert code == 1
+    assert "kubeflow-pipelines-edit" in found["access"][0]["text"]
 
 
 def test_a_task_that_no_node_has_room_for(

@@ -84,6 +84,7 @@ def test_metadata_that_the_launcher_would_fail_of_is_left_out(tmp_path: Path) ->
         "    metrics.log_metric('none', float('nan'))\n"
         "    metrics.log_metric('endless', float('inf'))\n"
         "    metrics.metadata['null'] = None\n"
+        "    metrics.metadata['curve'] = {'points': [1, float('nan'), {'x': None, 'y': 2.5}]}\n"
     )
     artifact = {"name": "1", "type": {"schemaTitle": "system.Metrics"}, "uri": str(tmp_path / "m")}
     told = {
@@ -107,4 +108,4 @@ def test_metadata_that_the_launcher_would_fail_of_is_left_out(tmp_path: Path) ->
     (made,) = json.loads((tmp_path / "outputs.json").read_text())["artifacts"]["metrics"][
         "artifacts"
     ]
-    assert made["metadata"] == {"good": 1.5}
+    assert made["metadata"] == {"good": 1.5, "curve": {"points": [1, {"y": 2.5}]}}

@@ -311,7 +311,7 @@ def test_an_expired_token_is_told(audiostyle: Cli, standin: StandIn, tmp_path: P
     assert done.exit_code == 1
     assert f"refuses the token of token_file {file}" in done.output
     assert "stale-word" not in done.output
-    assert len(standin.log) == 1  # no use to ask again with the same
+    assert standin.count("run_service_list_runs") == 1  # no use to ask again with the same
     done = audiostyle("runs", "list")
     assert done.exit_code == 1
     assert "wants a token" in done.output
@@ -388,11 +388,16 @@ def test_a_server_with_one_user_runs_everything_in_kubeflow(
 
 
 def test_what_may_not_be_uploaded_is_said(audiostyle: Cli, standin: StandIn) -> None:
-    """The server's upload says 400 where it means 403."""
-    standin.refusals["upload_pipeline_version"] = (400, "Failed due to authorization error: no")
+    """The server's upload says 400 where it means 403, and nothing of why."""
+    standin.refusals["upload_pipeline_version"] = (400, "Failed to create a pipeline version")
     done = audiostyle(*TRAIN)
     assert done.exit_code == 1
     assert "kubeflow-pipelines-edit" in done.output
+    standin.refusals["upload_pipeline_version"] = (400, "unknown template format")
+    done = audiostyle(*TRAIN)
+    assert done.exit_code == 2
+    assert "answers 400: unknown template format" in done.output
+    assert "ServeHTTP" not in done.output
 
 
 # What is wrong is found before anything is sent

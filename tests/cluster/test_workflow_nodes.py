@@ -29,11 +29,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kuberne
 
 def _argo(nodes: dict[str, Any], packed: bool) -> dict[str, Any]:
     """A Workflow of Argo's with these nodes; a large status is packed."""
-    status: dict[str, Any] = {"nodes": nodes}
+    status: dict[str, Any] = {"phase": "Running", "nodes": nodes}
     if packed:
         content = gzip.compress(json.dumps(nodes).encode())
-        status = {"compressedNodes": base64.b64encode(content).decode()}
-    return {"items": [{"metadata": {"labels": {}}, "status": status}]}
+        status = {"phase": "Running", "compressedNodes": base64.b64encode(content).decode()}
+    return {"items": [{"metadata": {"name": "audiostyle-x", "labels": {}}, "status": status}]}
 
 
 DRIVER = "Kubeflow could not prepare it (its driver failed)"
@@ -87,6 +87,22 @@ def test_a_pod_that_a_quota_forbids_is_explained(
     standin.script = [waiting] * 5 + [{"": "SUCCEEDED", "preprocess": "SUCCEEDED"}]
     done = audiostyle("submit", *TRAIN, "--poll=0.1", "--wait")
     assert "its pod to start: exceeded quota: small" in done.output
+
+
+def test_a_workflow_that_argo_does_not_begin(
+    audiostyle: Cli, cluster: Kubernetes, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.cluster.run_status.SILENCE", 0.05)
+    # As Kubeflow makes it: Argo has written nothing into it.
+    made = {
+        "metadata": {"name": "audiostyle-training-x", "labels": {}},
+        "status": {"startedAt": None, "finishedAt": None},
+    }
+    cluster.objects[WORKFLOWS] = {"items": [made]}
+    standin.script = [{"": "PENDING"}] * 5 + [{"": "SUCCEEDED"}]
+    done = audiostyle("submit", *TRAIN, "--poll=0.1", "--wait")
+    assert "Argo has not begun its Workflow, audiostyle-training-x" in done.output
+    assert "get deployment workflow-controller" in done.output
 
 
 @pytest.mark.parametrize("script", [{"": "FAILED", "preprocess": "DRIVER"}, {"": "FAILED"}])
