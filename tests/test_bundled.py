@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
-from warm_processes import audiostyle
+from test_cli import audiostyle
 
 from audiostyle import artifacts, bundled, network
 from audiostyle.spectrogram_set import Clip

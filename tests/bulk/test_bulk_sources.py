@@ -29,7 +29,7 @@ Row = dict[str, str]
 
 
 @pytest.fixture
-def songs(clips: Path, tmp_path: Path, warm_workers: None) -> Path:
+def songs(clips: Path, tmp_path: Path) -> Path:
     """A folder with `song1.wav`, `song2.wav` and `style.wav`."""
     folder = tmp_path / "songs"
     folder.mkdir()
@@ -190,6 +190,7 @@ def test_outputs_that_cannot_be_written(songs: Path, classifier: Path, clips: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_workers")
 def test_results_beside_recordings_are_fine(songs: Path, classifier: Path, clips: Path) -> None:
     """Nothing is refused where nothing would be replaced, and nothing of the job's inputs goes."""
     rows = [{"id": "a", "content": "song1.wav", "style": "style.wav", "format": "flac"}]
@@ -214,6 +215,7 @@ def _in_bucket(store: Store) -> dict[str, str | None]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_workers")
 @pytest.mark.parametrize(
     "content, out",
     [
@@ -246,6 +248,7 @@ def test_objects_are_not_replaced_either(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_workers")
 def test_patterns_take_recordings_alone(
     songs: Path, classifier: Path, clips: Path, seaweedfs: SeaweedFS, recwarn: object
 ) -> None:
@@ -267,9 +270,8 @@ def test_patterns_take_recordings_alone(
 
 
 @pytest.mark.slow
-def test_names_that_files_may_have(
-    clips: Path, classifier: Path, tmp_path: Path, warm_workers: None
-) -> None:
+@pytest.mark.usefixtures("warm_workers")
+def test_names_that_files_may_have(clips: Path, classifier: Path, tmp_path: Path) -> None:
     """A tab, a line break, bytes that are no text: each is taken, and none refuses the others."""
     folder = tmp_path / "in"
     folder.mkdir()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from warm_processes import audiostyle
+from test_cli import audiostyle
 
 from audiostyle.store import open_store
 from components.preprocess import cache

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import RATE, tone
-from warm_processes import audiostyle
+from test_cli import audiostyle
 
 from audiostyle.errors import InputError
 from components.preprocess.config import PreprocessConfig

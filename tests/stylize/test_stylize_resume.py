@@ -106,6 +106,7 @@ def test_only_the_same_work_is_taken_up(
     assert digest(tmp_path / "d") == digest(tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_the_same_work_at_once_in_one_folder(long: Path, classifier: Path, tmp_path: Path) -> None:
     """Each has a folder of its own, and removes no more than that."""
     work, quick = tmp_path / "work", CONFIG.model_copy(update={"iterations": 2})

@@ -25,7 +25,7 @@ import warm_processes
 from conftest import DEADLINE, ROOT
 from json_schemas import validated
 from ports import free_port
-from warm_processes import audiostyle
+from test_cli import audiostyle
 
 from audiostyle import artifacts
 from audiostyle.network import Classifier
@@ -160,7 +160,7 @@ def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path)
         process.send_signal(kind)
         process.wait(DEADLINE)
         stopped += process.returncode != 0
-        done = audiostyle("models", "list", "--workspace", "work", cwd=tmp_path)
+        done = warm_processes.audiostyle("models", "list", "--workspace", "work", cwd=tmp_path)
         if database.exists():  # it was faster than the signal
             assert done.returncode == 0, done.stderr
             database.unlink()
@@ -171,7 +171,10 @@ def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path)
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     left = {p.name for p in (tmp_path / "work").iterdir()} - {".mlflow.db.lock"}
     assert left == {"mlflow.db"}
-    assert audiostyle("models", "list", "--workspace", "work", cwd=tmp_path).returncode == 0
+    assert (
+        warm_processes.audiostyle("models", "list", "--workspace", "work", cwd=tmp_path).returncode
+        == 0
+    )
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -182,6 +185,7 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["second", "ümlaut, 100%20? #1"])
 def test_a_copied_or_moved_workspace_is_one_of_its_own(
     trained: Path, clips: Path, empty_database: Path, tmp_path: Path, name: str
@@ -198,7 +202,9 @@ def test_a_copied_or_moved_workspace_is_one_of_its_own(
     assert contents(first) == before
     first.rename(tmp_path / "elsewhere")
     for version in ("1", "2"):
-        shown = audiostyle("models", "card", version, "--workspace", name, cwd=tmp_path)
+        shown = warm_processes.audiostyle(
+            "models", "card", version, "--workspace", name, cwd=tmp_path
+        )
         assert shown.returncode == 0, shown.stderr
     registry = Registry(uri)
     for registered in registry.versions():
@@ -208,7 +214,7 @@ def test_a_copied_or_moved_workspace_is_one_of_its_own(
     # Moved once more, without what it holds: said in one line.
     shutil.rmtree(second / "mlartifacts")
     (tmp_path / "elsewhere").rename(tmp_path / "far")
-    lost = audiostyle("models", "card", "1", "--workspace", name, cwd=tmp_path)
+    lost = warm_processes.audiostyle("models", "card", "1", "--workspace", name, cwd=tmp_path)
     assert (lost.returncode, "must come along" in lost.stderr) == (2, True), lost.stderr
     assert "Traceback" not in lost.stderr
 
@@ -389,6 +395,6 @@ def test_modules_in_the_current_folder_are_not_run(data: Path, tmp_path: Path) -
     assert "version 1: hold" in line and "registered, but not used" in line
     named = re.search(r"`audiostyle (models promote .+?)`", line)
     assert named is not None
-    promoted = audiostyle(*shlex.split(named[1]), "--json", cwd=tmp_path)
+    promoted = warm_processes.audiostyle(*shlex.split(named[1]), "--json", cwd=tmp_path)
     assert json.loads(promoted.stdout) == {"champion": 1, "before": None}
     assert not marker.exists(), marker.read_text()
