@@ -66,6 +66,15 @@ def waiting_drivers(run: Any) -> list[str]:
     return sorted(n.removesuffix("-driver") for n in names if n.endswith("-driver"))
 
 
+def is_settled(run: Any) -> bool:
+    """Whether the tasks of a run that has ended are told of as they ended.
+
+    The server stores the end of a run first, and those of its tasks after it. Over 1 MiB of a
+    Workflow's status it never stores these.
+    """
+    return not any(entry.state in ("RUNNING", "PENDING") for entry in _entries(run))
+
+
 def is_canceled(run: Any) -> bool:
     """Whether a run was canceled, as far as the server tells.
 

@@ -13,6 +13,7 @@ from pipeline.cluster.run_details import (
     Task,
     failed_drivers,
     is_canceled,
+    is_settled,
     tasks,
     waiting_drivers,
     workflow,
@@ -22,6 +23,8 @@ from pipeline.cluster.workflow_nodes import failed_driver, failure_message, wait
 
 # Without a sign of life for so long, a pod that waits is worth a look (seconds).
 SILENCE = 60.0
+# So long after a run has ended its tasks may still be told of as they were before (seconds).
+_SETTLING = 10.0
 # Without a change for so long, the bucket is asked for shards that have ended (seconds).
 _STILL = 15.0
 
@@ -97,6 +100,7 @@ def changes(
     seen = _Seen(since=time.monotonic())
     run: Any = None
     away: float | None = None
+    ended: float | None = None
     while True:
         try:
             run = api.run(run_id)
@@ -116,14 +120,19 @@ def changes(
         if run.state == "CANCELING":
             canceled_runs.remember(run_id)
         yield from _news(run, seen)
+        if ended is None and run.state in DONE:
+            ended = time.monotonic()
+        last = ended is not None and (
+            is_settled(run) or time.monotonic() - ended > min(limit, _SETTLING)
+        )
         still = time.monotonic() - max(seen.since, seen.looked) > min(limit, _STILL)
-        if outputs and (still or run.state in DONE):
+        if outputs and (still or last):
             seen.looked = time.monotonic()
             yield from _shards(outputs, run, seen)
-        if run.state in DONE:
+        if last:
             yield from _last(run, api.client, seen)
             return
-        if time.monotonic() - seen.since > limit:
+        if ended is None and time.monotonic() - seen.since > limit:
             yield from _remarks(api, run, seen, limit)
         sleep(every)
 

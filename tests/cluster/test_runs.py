@@ -93,6 +93,7 @@ def test_the_ends_of_shards_are_shown_when_the_server_stops_to_tell(
 ) -> None:
     """Over 1 MiB of a Workflow's status its details stay as they were; the run goes on."""
     monkeypatch.setattr("pipeline.cluster.run_status._STILL", 0.05)
+    monkeypatch.setattr("pipeline.cluster.run_status._SETTLING", 0.05)
     frozen = {"fetch": "SUCCEEDED", "bulk[0]": "SUCCEEDED", "bulk[1]": "RUNNING"}
     standin.script = [{"": "RUNNING", **frozen}] * 5 + [{"": "SUCCEEDED", **frozen}]
     root: tuple[str, ...] = ()
@@ -156,6 +157,22 @@ def test_a_failure_is_explained_by_its_task_and_its_error(
         assert "Failed    train: the abacus is broken\n" in done.output
         assert "error    train: the abacus is broken\n" in shown
         assert logs.output.endswith(text)
+
+
+def test_the_ends_of_tasks_may_be_told_after_that_of_the_run(
+    audiostyle: Cli, standin: StandIn
+) -> None:
+    standin.script = [
+        {"": "RUNNING", "train": "RUNNING"},
+        {"": "FAILED", "train": "RUNNING"},
+        {"": "FAILED", "train": "FAILED"},
+    ]
+    standin.logs["train"] = "error: the abacus is broken\n"
+    done = audiostyle(*TRAIN, "--wait")
+    assert done.exit_code == 1
+    assert "Failed    train: the abacus is broken" in done.output
+    said = [line for line in done.output.splitlines() if line[2:3] == ":"]
+    assert [line.split()[1:] for line in said[-2:]] == [["train", "failed"], ["run", "failed"]]
 
 
 def test_a_launcher_that_failed_is_cited(audiostyle: Cli, standin: StandIn) -> None:

@@ -130,9 +130,10 @@ def test_no_cache(live: Live, trained: Output) -> None:
 def test_failing_task(live: Live) -> None:
     """A failed run says its stage and our own error line, and its lines are shown."""
     done = live.submit("train", f"--data={live.folder}/nosuch.zip")
-    assert done.code == 1
+    assert done.code == 1, done.text
     error = "nosuch.zip: there is no such object"
-    assert re.search(rf"^Failed +preprocess: .*{re.escape(error)}", done.text, re.MULTILINE)
+    line = rf"^Failed +preprocess: .*{re.escape(error)}"
+    assert re.search(line, done.text, re.MULTILINE), done.text
     assert error in live("runs", "logs", done.run).text
 
 
