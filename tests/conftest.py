@@ -28,14 +28,16 @@ pytest_plugins = [
 # The groups of tests that take longest, for two processes to end at about the same time.
 _LONGEST = (
     "docker",
-    "test_bulk_chaos.py",
-    "test_bulk_situations.py",
     "test_server.py",
-    "test_stack.py",
     "test_workspace.py",
     "test_end_to_end.py",
+    "test_bulk_chaos.py",
+    "test_stack.py",
     "test_wheel.py",
     "test_resume.py",
+    "test_bulk_hostile.py",
+    "test_bulk_s3.py",
+    "test_bulk_situations.py",
 )
 
 
