@@ -477,6 +477,13 @@ LOOPBACK = [
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_a_pod_is_not_sent_to_itself(audiostyle: Cli, standin: StandIn, host: str) -> None:
+    done = audiostyle(*TRAIN, f"--tracking-uri=http://{host}:5000")
+    assert (done.exit_code, "the pod itself" in done.output) == (2, True), done.output
+    assert standin.log == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "%6cocalhost"])
+def test_no_command_and_no_address_does_so(audiostyle: Cli, standin: StandIn, host: str) -> None:
     at = f"--tracking-uri=http://{host}:5000"
     schedule = ("schedule", "create", "nightly", "--cron=0 3 * * *", TRAIN[2])
     for command in (TRAIN, STYLIZE, BULK, schedule):
