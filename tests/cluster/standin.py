@@ -155,6 +155,9 @@ class StandIn:
         if run["state"] == "CANCELING" and run_id not in self.lost:
             # Argo ends it by a deadline of 0 s, which is a failure like any other.
             self._set_state(run, "FAILED")
+            states = {k: "FAILED" if v == "RUNNING" else v for k, v in script[step].items()}
+            details = entries(_workflow(run), run["run_id"], run["created_at"], states)
+            run["run_details"] = {"task_details": details}
         elif run_id not in self.lost and (
             # The ends of tasks may be told after that of the run.
             run["state"] not in ENDED or run["state"] == script[step][""]
