@@ -1,7 +1,7 @@
 # deploy/build.sh for those who have buildx:  docker buildx bake --file deploy/docker-bake.hcl
 # Settings come from the environment under the names that build.sh uses; see README.md.
 
-variable "VERSION" { default = "0.1.0" }
+variable "VERSION" { default = "0.2.0" }
 variable "REVISION" { default = "" }
 variable "IMAGE_PREFIX" { default = "audiostyle" }
 variable "BASE_IMAGE" { default = "" }

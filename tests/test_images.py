@@ -86,11 +86,13 @@ def test_one_version_number() -> None:
     for name in (
         *("deploy/README.md", "deploy/compose.yaml", "deploy/docker-bake.hcl"),
         *("deploy/kustomize/overlays/profile/kustomization.yaml",),
-        *("deploy/kustomize/overlays/standalone/kustomization.yaml",),
+        *("deploy/kustomize/overlays/standalone/kustomization.yaml", "docs/operations.md"),
+        "CITATION.cff",
     ):
         text = (ROOT / name).read_text(encoding="utf-8")
         numbers = re.findall(
-            r'(?:audiostyle/\w+:|newTag: |"VERSION" \{ default = ")(\d+\.\d+\.\d+)', text
+            r'(?:audiostyle/\w+:|newTag: |"VERSION" \{ default = "|\nversion: )(\d+\.\d+\.\d+)',
+            text,
         )
         assert set(numbers) == {PROJECT["version"]}, name
 
