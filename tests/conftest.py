@@ -1,6 +1,7 @@
 """Recordings and artifacts that several tests use. All are made here; nothing outside is needed."""
 
 import os
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 # Several processes share the tests and the processors, and of tensors this small two threads mostly
 # wait for each other. torch reads it at its import; the processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A script's shell starts what it puts into the background with Ctrl-C ignored, and processes that
+# tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Not imported where they are used: a module that imports a fixture has one of its own.
 pytest_plugins = [
