@@ -76,13 +76,13 @@ clean:  ## remove what the other targets made
 .venv/.run: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing into .venv (some minutes, once; log: .venv/install.log)"
 	@$(call install,'.[pipeline]')
+	@# librosa compiles as it is first imported (12 s). Here, no run waits for it; and processes that
+	@# import it at once would leave a mixture in numba's cache, which crashes all that call it later.
+	@$(BIN)/python -c 'import librosa.core.pitch, librosa.sequence, librosa.util.utils'
 	@touch $@
 
 .venv/.dev: .venv/.run
 	@$(call install,'.[dev]')
-	@# librosa compiles as it is imported. Processes that do so at once leave a mixture in numba's
-	@# cache, which crashes all that call it later; so one does it before the tests.
-	@$(BIN)/python -c 'import librosa.core.pitch, librosa.sequence, librosa.util.utils'
 	@touch $@
 
 # axe-core, for the accessibility test of the report page; without npm that one test skips.
