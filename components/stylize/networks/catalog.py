@@ -70,7 +70,7 @@ CATALOG: dict[str, Entry] = {
         style=("conv1_1", "conv2_1", "conv3_1", "conv4_1"),
         hears="logarithms of 64 mel bands at 16 kHz, 100 frames a second",
         published=(("vggish-10086976.pth", "10086976"),),
-        license="Apache-2.0 (VGGish); trained on YouTube-100M",
+        license="Apache-2.0 (VGGish); trained on an early YouTube-8M",
         source="Hershey et al. 2017; the PyTorch port torchvggish",
     ),
 }
