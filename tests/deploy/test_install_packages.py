@@ -23,6 +23,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+# Each makes a virtual environment, which takes seconds.
+pytestmark = pytest.mark.slow
+
 SCRIPT = ROOT / "deploy" / "install_packages.py"
 UV = Path(sys.executable).with_name("uv")
 
