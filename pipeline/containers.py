@@ -4,6 +4,7 @@ The containers are as strict as a cluster's: not root, a read-only root file sys
 /tmp, no capabilities, and no other network than the one that is named.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -167,14 +168,17 @@ def share(workspace: Path) -> None:
     lasting = [
         workspace / name for name in ("checkpoints", "mlflow.db", ".mlflow.db.lock", "mlartifacts")
     ]
-    for path in (
-        workspace,
-        workspace / "pipeline",
-        *lasting,
-        *(path for folder in lasting for path in folder.rglob("*")),
-    ):
-        if path.exists() and not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o770 if path.is_dir() else 0o660))
+    # Not rglob, which fails where another run removes a folder meanwhile.
+    below = [
+        Path(folder, name)
+        for start in lasting
+        for folder, folders, files in os.walk(start)
+        for name in (*folders, *files)
+    ]
+    for path in (workspace, workspace / "pipeline", *lasting, *below):
+        with contextlib.suppress(FileNotFoundError):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o770 if path.is_dir() else 0o660))
 
 
 def _check_readable(paths: Iterable[Path]) -> None:

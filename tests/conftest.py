@@ -1,5 +1,6 @@
 """Recordings and artifacts that several tests use. All are made here; nothing outside is needed."""
 
+import fnmatch
 import os
 import signal
 from collections.abc import Callable, Generator
@@ -76,6 +77,15 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         for title, text in report.sections
     ]
     return report
+
+
+def files_below(folder: Path, pattern: str) -> list[Path]:
+    """Files by name, also while a process makes and removes folders, where rglob fails."""
+    return [
+        Path(place, name)
+        for place, _, names in os.walk(folder)
+        for name in fnmatch.filter(names, pattern)
+    ]
 
 
 ROOT = Path(__file__).resolve().parent.parent

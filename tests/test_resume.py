@@ -14,7 +14,7 @@ import made_sets
 import pytest
 import torch
 import yaml
-from conftest import small_training
+from conftest import files_below, small_training
 from made_sets import one_thread  # noqa: F401, a fixture
 
 from audiostyle import artifacts
@@ -61,7 +61,9 @@ def test_killed_at_twenty_random_moments(made: Path, unbroken: Path, tmp_path: P
 
     def epoch() -> int:
         """The newest epoch that has a checkpoint."""
-        return max((int(path.stem[6:]) for path in kept.rglob("epoch-*.safe*")), default=-1)
+        return max(
+            (int(path.stem[6:]) for path in files_below(kept, "epoch-*.safetensors")), default=-1
+        )
 
     def wait(process: Any, until: int, seconds: float) -> None:
         """Until a checkpoint is there, for as long as `seconds`."""
@@ -103,7 +105,7 @@ def test_told_to_end_by_sigterm(made: Path, unbroken: Path, tmp_path: Path) -> N
     command = [sys.executable, "-m", "components.train", "--data", str(made)]
     command += ["--out", str(tmp_path / "out"), "--config", str(tmp_path / "config.yaml")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not list(tmp_path.rglob("epoch-00003*")):
+    while process.poll() is None and not files_below(tmp_path, "epoch-00003*"):
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bulk_jobs import arguments, bulk, counts, rows_of, started, write_csv
-from conftest import DEADLINE, RATE
+from conftest import DEADLINE, RATE, files_below
 from s3_proxy import proxy
 from seaweedfs import BUCKET, SeaweedFS
 
@@ -82,7 +82,7 @@ def test_recordings_come_ahead_and_go(tmp_path: Path, seaweedfs: SeaweedFS) -> N
 
     # The next is here before it is asked for: gone from the store, it is still to be had.
     until = time.monotonic() + DEADLINE
-    while not (found := list(tmp_path.rglob("b.wav"))) or found[0].stat().st_size < 1000:
+    while not (found := files_below(tmp_path, "b.wav")) or found[0].stat().st_size < 1000:
         assert time.monotonic() < until
         time.sleep(0.01)
     store.delete("b.wav")

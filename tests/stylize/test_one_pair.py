@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import soundfile
-from conftest import DEADLINE, RATE, ROOT, noise, tone
+from conftest import DEADLINE, RATE, ROOT, files_below, noise, tone
 from seaweedfs import BUCKET, SeaweedFS
 
 from audiostyle import audio
@@ -257,7 +257,7 @@ def test_what_is_unfinished_is_named(here: Path, classifier: Path) -> None:
         text=True,
     )
     until = time.monotonic() + 120
-    while not list(here.rglob("batch-*.safetensors")) and time.monotonic() < until:
+    while not files_below(here, "batch-*.safetensors") and time.monotonic() < until:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)

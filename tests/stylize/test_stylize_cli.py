@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import DEADLINE, RATE, ROOT, noise, tone
+from conftest import DEADLINE, RATE, ROOT, files_below, noise, tone
 
 from audiostyle import audio
 
@@ -38,7 +38,7 @@ def test_an_interrupted_file_goes_on(here: Path, classifier: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     line = command("long.flac", "style.wav", "-o", "out.wav", *options)
     process = subprocess.Popen(line, cwd=here, env=environment, stderr=subprocess.DEVNULL)
-    while process.poll() is None and len(list(here.rglob("batch-*.safetensors"))) < 2:
+    while process.poll() is None and len(files_below(here, "batch-*.safetensors")) < 2:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE) == 143

@@ -1,6 +1,7 @@
 """A workspace's registry: whole or not there, for any number of processes, wherever it lies."""
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -151,7 +152,8 @@ def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path)
     )
     chance = random.Random(4)
     stopped = 0
-    for kind in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGKILL):
+    kinds = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGKILL)
+    for number, kind in enumerate(itertools.islice(itertools.cycle(kinds), 40), 1):
         process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
         # It begins to write when its folder is there.
         while process.poll() is None and not list(tmp_path.glob("work/.mlflow.db.new-*/mlflow.db")):
@@ -167,7 +169,9 @@ def test_the_first_command_is_stopped_while_the_database_is_made(tmp_path: Path)
         else:
             assert done.returncode == 2
             assert "has no registry yet" in done.stderr
-    assert stopped >= 3
+        if stopped >= 3 and number >= len(kinds):
+            break
+    assert stopped >= 3  # of more than five, where the machine is faster than the signals
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     left = {p.name for p in (tmp_path / "work").iterdir()} - {".mlflow.db.lock"}
     assert left == {"mlflow.db"}
