@@ -52,8 +52,7 @@ def replacing(path: Path | str, *, durable: bool = False) -> Iterator[Path]:
     leaves `path` as it was.
     """
     path = Path(path)
-    folder = path.with_name(temporary_name("x"))
-    folder.mkdir()
+    folder = _folder_beside(path)
     temporary = folder / temporary_name(path.name)
     try:
         temporary.touch(exist_ok=False)
@@ -104,9 +103,13 @@ def temporary_folder(folder: Path | str) -> Path:
     """A new hidden folder beside `folder`, for this user alone. Its parents are made."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(temporary_name("x"))
-    temporary.mkdir(mode=0o700)
-    return temporary
+    return _folder_beside(folder)
+
+
+def _folder_beside(path: Path) -> Path:
+    folder = path.with_name(temporary_name("x"))
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def copy(source: Path | str, target: Path | str, *, durable: bool = False) -> None:
