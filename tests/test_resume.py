@@ -1,6 +1,5 @@
 """A training that is killed goes on where it was, and ends as if it had not been."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -13,6 +12,7 @@ from typing import Any
 import made_sets
 import pytest
 import torch
+import warm_processes
 import yaml
 from conftest import files_below, small_training
 from made_sets import one_thread  # noqa: F401, a fixture
@@ -55,9 +55,6 @@ def in_a_process(made: Path, out: Path) -> None:
 def test_killed_at_twenty_random_moments(made: Path, unbroken: Path, tmp_path: Path) -> None:
     out, kept = tmp_path / "broken", tmp_path / ".broken.checkpoints"
     chance = random.Random(0)
-    # Its processes start with torch loaded, so that most of their life is training.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["components.train.train"])
 
     def epoch() -> int:
         """The newest epoch that has a checkpoint."""
@@ -73,7 +70,7 @@ def test_killed_at_twenty_random_moments(made: Path, unbroken: Path, tmp_path: P
 
     reached = []
     for _ in range(KILLS):
-        process = context.Process(target=in_a_process, args=(made, out))
+        process = warm_processes.process(in_a_process, made, out)
         process.start()
         # At most two epochs a process: however fast the machine is, the training does not end.
         last = epoch()
@@ -90,7 +87,7 @@ def test_killed_at_twenty_random_moments(made: Path, unbroken: Path, tmp_path: P
         reached.append(epoch())
     assert reached == sorted(reached)
     assert len(set(reached)) >= KILLS // 2  # they were killed in many an epoch
-    process = context.Process(target=in_a_process, args=(made, out))
+    process = warm_processes.process(in_a_process, made, out)
     process.start()
     process.join(120)
     assert process.exitcode == 0
