@@ -66,8 +66,10 @@ def _locked(folder: Path) -> Iterator[None]:
     except Timeout:
         raise
     except (OSError, NotImplementedError) as error:
-        # A volume without locks: one task has it to itself, as on a cluster.
-        log.info("no lock for %s: %s", folder, error)
+        # A volume without locks: one task has it to itself, as on a cluster. Where no folder can be
+        # made, there is none to share: whoever has to write there gets the error.
+        if folder.parent.is_dir():
+            log.info("no lock for %s: %s", folder, error)
     try:
         yield
     finally:
