@@ -1,5 +1,6 @@
 """Running a pipeline on this machine: kfp.local, every task a subprocess or a container."""
 
+import builtins
 import contextlib
 import hashlib
 import json
@@ -52,7 +53,7 @@ def run(
         tempfile.TemporaryDirectory() as folder,
     ):
         error_file = Path(folder) / "error.json"
-        with warnings.catch_warnings(), _environment(error_file):
+        with warnings.catch_warnings(), _environment(error_file), _same_print():
             # kfp warns at compilation that parameters of pipelines have mutable defaults.
             warnings.simplefilter("ignore")
             local.init(
@@ -128,6 +129,20 @@ def _environment(error_file: Path) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _same_print() -> Iterator[None]:
+    """Leave `print` as it was.
+
+    kfp indents it while a task runs; of several at a time, the last to end puts back what another
+    one had set.
+    """
+    before = builtins.print
+    try:
+        yield
+    finally:
+        builtins.print = before
 
 
 def _cache(workspace: Path) -> Path:

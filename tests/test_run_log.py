@@ -1,5 +1,6 @@
 """The log of a run on this machine, and what of it a person sees."""
 
+import builtins
 import os
 import pty
 import subprocess
@@ -55,6 +56,27 @@ def test_an_error_that_nobody_foresaw_names_stage_and_log(
     shown = capfd.readouterr()
     assert shown.out == ""
     assert [line.split()[:2] for line in shown.err.splitlines()] == [["fail", "failed"]]
+
+
+@dsl.component(base_image="python", install_kfp_package=False)  # type: ignore[untyped-decorator]
+def wait(seconds: float) -> None:
+    """End later."""
+    import time
+
+    time.sleep(seconds)
+
+
+@dsl.pipeline(name="waiting")  # type: ignore[untyped-decorator]
+def waiting() -> None:
+    with dsl.ParallelFor([0.5, 2.0]) as seconds:
+        wait(seconds=seconds)
+
+
+def test_tasks_at_a_time_leave_print_as_it_was(tmp_path: Path) -> None:
+    """While a task runs, kfp indents what is printed, and then puts back what was there."""
+    before = builtins.print
+    local.run(waiting, {}, tmp_path, display=Display("quiet"))
+    assert builtins.print is before
 
 
 def test_old_logs_are_deleted_and_nothing_else(tmp_path: Path) -> None:
