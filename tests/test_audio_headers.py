@@ -159,6 +159,62 @@ def test_files_that_were_joined(form: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(part, two[:, 200_000:200_500], atol=1e-5)
 
 
+BESIDE_FLAC = {
+    "nothing": b"",
+    "ID3v1": b"TAG" + bytes(125),
+    "APEv2": b"APETAGEX" + bytes(24),
+    "zeros": bytes(9999),
+    "a chunk": LIST,
+    "ID3v2": b"ID3\4\0\0\0\0\1\2" + bytes(130),
+}
+
+
+@pytest.mark.parametrize("after", BESIDE_FLAC)
+@pytest.mark.parametrize("before", ["nothing", "ID3v2"])
+@pytest.mark.parametrize("stated", [len(SOUND), 0])
+def test_flac_between_tags(after: str, before: str, stated: int, tmp_path: Path) -> None:
+    content = flac(encoded(tmp_path, "FLAC"), stated)
+    content = BESIDE_FLAC[before] + content + BESIDE_FLAC[after]
+    path = tmp_path / "tagged.flac"
+    path.write_bytes(content)
+    right = audio.read(tmp_path / "right").samples
+    for recording in (audio.read(path), audio.read(path, content)):
+        np.testing.assert_array_equal(recording.samples, right)
+    with audio.opening(path) as file:
+        assert file.frames == len(SOUND)
+        np.testing.assert_array_equal(file.part(70000, 70100).samples, right[:, 70000:70100])
+
+
+@pytest.mark.parametrize("size", [None, 0, 2**32 - 1])
+@pytest.mark.parametrize("is_padded", [True, False])
+def test_a_wav_with_large_and_odd_chunks_before_the_sound(
+    is_padded: bool, size: int | None, tmp_path: Path
+) -> None:
+    """Chunks without the byte that pads them, and one as large as a picture, in a cut-off file."""
+    content = encoded(tmp_path, "WAV")
+    if size is not None:
+        content = bytearray(with_size(content, b"data", struct.pack("<I", size)))
+    odd = b"LIST" + struct.pack("<I", 17) + b"INFOISFT" + struct.pack("<I", 5) + b"Lavf5"
+    large = b"id3 " + struct.pack("<I", 3_000_000) + bytes(3_000_000)
+    padding = bytes(is_padded)
+    changed = content[:12] + odd + padding + large + odd + padding + content[12:]
+    right = audio.read(tmp_path / "right").samples
+    np.testing.assert_array_equal(audio.read("a.wav", bytes(changed)).samples, right)
+
+
+def test_chunks_that_keep_a_reader_busy() -> None:
+    """Each ended after minutes, as chunks were gone through from every one of them again."""
+    sound = (np.asarray(SOUND[:4000]) * 30000).astype("<i2").tobytes()
+    form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    many = b"RIFF\xff\xff\xff\x7fWAVE" + b"JUNK\0\0\0\0" * 300_000 + form + b"data\0\0\0\0"
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        audio.read("a.wav", many + sound)
+    for end in (b"\1" * 16, b"LIST\xff\xff\xff\x0f"):
+        begin = b"RIFF\xff\xff\xff\x7fWAVE" + form + b"data" + b"\xff" * 4
+        recording = audio.read("b.wav", begin + sound + b"LIST\0\0\0\0" * 130_000 + end)
+        assert recording.frames >= 4000
+
+
 @pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_32"])
 def test_sample_formats_without_seeking(subtype: str, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
@@ -181,6 +237,12 @@ def test_sample_formats_without_seeking(subtype: str, tmp_path: Path) -> None:
         ("c.wav", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
         ("d.wav", bytes(5000), "nothing but zeros"),
         ("e.flac", b"Not found\n", "it is text"),
+        # These are decoded by their names alone where they have no header.
+        ("f.au", b"Not found\n" * 900, "it is text"),
+        ("g.vox", b"<!DOCTYPE html><html><body>404</body></html>" * 99, "it is a web page"),
+        ("h.gsm", b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42" + bytes(20000), "it is MPEG-4 audio"),
+        ("i.raw", bytes(range(256)) * 99, "no header says its sample rate"),
+        ("j.RAW", b"Not found\n", "it is text"),
     ],
 )
 def test_what_is_no_audio_is_named(name: str, content: bytes, words: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 import struct
 from typing import BinaryIO
 
-from audiostyle.audio.pieces import Stream, bytes_at, size_of
+from audiostyle.audio.pieces import Piece, Stream, bytes_at, size_of
 
 # Chunks that stand after the sound, as programs write them.
 _KNOWN = (
@@ -17,11 +17,14 @@ _KNOWN = (
     b"|elm1|regn|umid|PAD |FLLR|acid|strc|afsp|SAUR|ResU|AFAn|levl|LGWV"
 )
 _CHUNK = re.compile(_KNOWN)
+_BEFORE_SOUND = re.compile(_KNOWN + b"|fmt |data")
 _NAME = re.compile(rb"[ -~]{4}")
 # Bytes at the end in which such chunks are looked for.
 _TAIL = 1 << 20
 # Sizes that stand for "not known yet" where a field has 32 bits.
 _UNKNOWN = {0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
+# Chunks before the sound; a file with more is damaged, or made to keep a reader busy.
+_MOST_CHUNKS = 10_000
 _CAF_EDITS = 4  # bytes before the sound in CAF's data chunk
 
 
@@ -39,36 +42,45 @@ def repaired(file: BinaryIO) -> Stream | None:
 
 def _wave(file: BinaryIO, head: bytes) -> Stream | None:
     size = size_of(file)
-    at, wide, chunks = 12, None, b""
-    while True:
+    at, wide, padded = 12, None, True
+    chunks: list[Piece] = []  # before the sound
+    for _ in range(_MOST_CHUNKS):
         chunk = bytes_at(file, at, 8)
         if len(chunk) < 8:
             return None
         name, length = chunk[:4], int.from_bytes(chunk[4:], "little")
         if name == b"data":
             break
-        content = bytes_at(file, at, 8 + min(length, _TAIL))
-        if name == b"ds64" and len(content) >= 24:
-            wide = int.from_bytes(content[16:24], "little")
+        end = at + 8 + length
+        if name == b"ds64" and length >= 24:
+            wide = int.from_bytes(bytes_at(file, at + 16, 8), "little")
         else:
-            chunks += content + b"\0" * (len(content) & 1)
-        at += 8 + length + (length & 1)
+            chunks.append(range(at, end))
+        if length & 1:
+            # Some programs leave out the byte that a chunk of an odd length is padded by.
+            missing = _BEFORE_SOUND.fullmatch(bytes_at(file, end, 4)) is not None
+            padded &= not missing
+            chunks.append(b"\0" if missing else range(end, end + 1))
+            end += not missing
+        at = end
+    else:
+        return None
     start = at + 8
     stated = wide if head[:4] == b"RF64" and wide is not None and length in _UNKNOWN else length
     end = _end_of_sound(file, start, stated, size)
-    if end == start + stated:
+    if padded and end == start + stated:
         return None
-    return Stream((_wave_header(chunks, end - start), range(start, end)))
+    return Stream((*_wave_header(chunks, end - start), range(start, end)))
 
 
-def _wave_header(chunks: bytes, length: int) -> bytes:
+def _wave_header(chunks: list[Piece], length: int) -> list[Piece]:
     """Header up to the sound. chunks: those before it; length: bytes of the sound."""
-    rest = len(chunks) + 12
+    rest = sum(map(len, chunks)) + 12
     if length < (1 << 32) - rest - 64:
         size = struct.pack("<I", length)
-        return b"RIFF" + struct.pack("<I", rest + length) + b"WAVE" + chunks + b"data" + size
+        return [b"RIFF" + struct.pack("<I", rest + length) + b"WAVE", *chunks, b"data" + size]
     wide = b"ds64" + struct.pack("<IQQQI", 28, rest + 36 + length, length, 0, 0)
-    return b"RF64\xff\xff\xff\xffWAVE" + wide + chunks + b"data\xff\xff\xff\xff"
+    return [b"RF64\xff\xff\xff\xffWAVE" + wide, *chunks, b"data\xff\xff\xff\xff"]
 
 
 def _end_of_sound(file: BinaryIO, start: int, stated: int, size: int) -> int:
@@ -86,23 +98,34 @@ def _end_of_sound(file: BinaryIO, start: int, stated: int, size: int) -> int:
     return end
 
 
-def _are_chunks(file: BinaryIO, at: int, size: int) -> bool:
-    """Whether the file is chunks from here to its end."""
-    while at < size - 7:
+def _are_chunks(file: BinaryIO, at: int, size: int, others: set[int] | None = None) -> bool:
+    """Whether the file is chunks from here to its end.
+
+    others: places from which it is known not to be, to which such places are added.
+    """
+    passed = set()
+    others = set() if others is None else others
+    while at < size - 7 and at not in others:
+        passed.add(at)
         chunk = bytes_at(file, at, 8)
-        length = int.from_bytes(chunk[4:], "little")
         if not _NAME.fullmatch(chunk[:4]):
-            return False
+            break
+        length = int.from_bytes(chunk[4:], "little")
         at += 8 + length + (length & 1)
-    return at <= size + 1
+    else:
+        if at <= size + 1 and at not in others:
+            return True
+    others |= passed
+    return False
 
 
 def _start_of_tail(file: BinaryIO, start: int, size: int) -> int:
     """Where the chunks after the sound begin; the end of the file where there are none."""
     first = max(start, size - _TAIL)
+    others: set[int] = set()
     for match in _CHUNK.finditer(bytes_at(file, first, size - first)):
         at = first + match.start()
-        if (at - start) % 2 == 0 and _are_chunks(file, at, size):
+        if (at - start) % 2 == 0 and _are_chunks(file, at, size, others):
             return at
     return size
 

@@ -66,6 +66,7 @@ class AudioFile:
         if exact is None:
             exact = self.subtype.startswith(_PLAIN)
         counted = self._streams[0].frames if self._streams[0] else None
+        self._most = self._streams[0].most if self._streams[0] else None
         if counted is None and exact and len(self._streams) == 1:
             counted = int(self._open.frames)
         self._seekable = counted is not None and self._open.can_seek()
@@ -103,6 +104,8 @@ class AudioFile:
         """
         # In pieces, since a header may promise more than any memory holds.
         parts: list[Samples] = []
+        if self._most is not None:
+            frames = min(frames, self._most - self._at)
         with _decoding(self.path):
             while frames > 0:
                 most = min(frames, max(1, _PIECE // self.channels))
@@ -163,14 +166,28 @@ class AudioFile:
         stream = self._streams[number]
         try:
             with quiet():
-                if stream is None and self._on_disk:
-                    return _InOrder(self.path)  # by its name, which some formats are known by
-                whole = Stream((range(size_of(self._file)),))
-                return _InOrder(PiecedFile(self._file, stream or whole))
+                # By its name, which some formats are known by, but nothing says what `.raw` holds.
+                if stream is None and self._on_disk and not self._is_called_raw():
+                    opened = _InOrder(self.path)
+                else:
+                    whole = Stream((range(size_of(self._file)),))
+                    opened = _InOrder(PiecedFile(self._file, stream or whole))
         except (soundfile.SoundFileError, ValueError) as error:
             kind = signatures.described(bytes_at(self._file, 0, 64))
             detail = f"it is {kind}" if kind else _detail(error)
+            if self._is_called_raw() and not kind:
+                detail = "no header says its sample rate and sample format; convert it to WAV"
             raise AudioError(self.path, f"cannot be decoded as audio: {detail}") from None
+        if opened.format == "RAW":
+            # It has no header, and is sound by its name alone: so would be any other file.
+            head = bytes_at(self._file, 0, 64)
+            if head.strip(b"\0") and (kind := signatures.described(head)):
+                opened.close()
+                raise AudioError(self.path, f"cannot be decoded as audio: it is {kind}")
+        return opened
+
+    def _is_called_raw(self) -> bool:
+        return self.path.suffix.lower() in (".raw", ".pcm")
 
     def _why_empty(self, start: int) -> str:
         size = size_of(self._file)

@@ -7,7 +7,7 @@ which samples it holds, so the last one tells how many there are.
 import re
 from typing import BinaryIO
 
-from audiostyle.audio.pieces import Stream, bytes_at, size_of
+from audiostyle.audio.pieces import Stream, after_tags, bytes_at, size_of
 
 # Where STREAMINFO, the first block, states rate, channels, bits and samples.
 _TOTAL = 18
@@ -19,40 +19,48 @@ _BLOCKS = (0, 192, 576, 1152, 2304, 4608, 0, 0, *(256 << k for k in range(8)))
 
 
 def is_flac(file: BinaryIO) -> bool:
-    """Whether it begins as FLAC, without a tag in front."""
-    return bytes_at(file, 0, 5)[:4] == b"fLaC" and bytes_at(file, 4, 1)[0] & 127 == 0
+    """Whether it begins as FLAC, after ID3v2 tags where there are some."""
+    begin = bytes_at(file, after_tags(file), 5)
+    return begin[:4] == b"fLaC" and begin[4:] != b"" and begin[4] & 127 == 0
 
 
 def repaired(file: BinaryIO) -> Stream | None:
-    """The file with the right number of samples in its header; None where it needs no repair."""
-    size = size_of(file)
-    info = bytes_at(file, 0, 42)
+    """The file with the right number of samples in its header; None where it needs no repair.
+
+    libsndfile takes what follows the last frame, as a tag of another format, for damage. So no more
+    samples are read than there are.
+    """
+    first, size = after_tags(file), size_of(file)
+    info = bytes_at(file, first, 42)
     if len(info) < 42:
         return None
     stated = int.from_bytes(info[21:26], "big") & (1 << 36) - 1
-    held, whole = _last_sample(file, size, int.from_bytes(info[8:10], "big"))
+    held, whole = _last_sample(file, first + 42, size, int.from_bytes(info[8:10], "big"))
     # Of a file that is cut off nobody knows; 0 stands for that.
     total = held if whole else max(stated, held) if stated else 0
     if total == stated and whole:
         return None
     rest = int.from_bytes(info[_TOTAL:26], "big") >> 36 << 36
     header = info[:_TOTAL] + (rest | total).to_bytes(8, "big")
-    return Stream((header, range(26, size)), total if whole else None)
+    most = total or held or None
+    return Stream((header, range(first + 26, size)), total if whole else None, most=most)
 
 
-def _last_sample(file: BinaryIO, size: int, fixed: int) -> tuple[int, bool]:
-    """Samples up to the end of the last frame, and whether that frame is whole.
+def _last_sample(file: BinaryIO, begin: int, size: int, fixed: int) -> tuple[int, bool]:
+    """Samples up to the end of the last frame, and whether that frame is whole and the end.
 
-    fixed: samples of a block, where all have as many.
+    begin: of the first byte after STREAMINFO. fixed: samples of a block, where all have as many.
     """
     for reach in (1 << 16, _LARGEST):
-        start = max(42, size - reach)
+        start = max(begin, size - reach)
         tail = bytes_at(file, start, size - start)
         for match in reversed(list(_SYNC.finditer(tail))):
             samples = _end_of_frame(tail[match.start() : match.start() + 16], fixed)
             if samples:
                 frame = tail[match.start() :]
-                return samples, _checksum(frame[:-2]) == int.from_bytes(frame[-2:], "big")
+                checksum = int.from_bytes(frame[-2:], "big")
+                # 0 is also what it is over a whole frame with zeros behind it.
+                return samples, checksum != 0 and _checksum(frame[:-2]) == checksum
     return 0, False
 
 

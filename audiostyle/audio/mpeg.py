@@ -8,7 +8,7 @@ header gets the right number; a file without one is stated to be so large that n
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from audiostyle.audio.pieces import Stream, bytes_at, size_of
+from audiostyle.audio.pieces import Stream, after_tags, bytes_at, size_of
 
 # kbit/s of layer III, by the header's index: of MPEG 1, and of MPEG 2 and 2.5.
 _KBITS = (
@@ -40,7 +40,7 @@ class _Frames:
 
 def is_mp3(file: BinaryIO, name: str) -> bool:
     """Whether a file looks like MPEG layer III: by its first bytes, or by its name."""
-    return name.lower().endswith(".mp3") or _length(_word(bytes_at(file, _after_tags(file), 4))) > 0
+    return name.lower().endswith(".mp3") or _length(_word(bytes_at(file, after_tags(file), 4))) > 0
 
 
 def repaired(file: BinaryIO) -> Stream | None:
@@ -76,7 +76,7 @@ def repaired(file: BinaryIO) -> Stream | None:
 
 
 def _count(file: BinaryIO, size: int) -> _Frames | None:
-    at = _next(file, _after_tags(file), None)
+    at = _next(file, after_tags(file), None)
     if at is None:
         return None
     first = _word(bytes_at(file, at, 4))
@@ -129,17 +129,6 @@ def _next(file: BinaryIO, start: int, same: int | None) -> int | None:
             return None  # an MP3 begins with one
         start += len(buffer) - 3
     return None
-
-
-def _after_tags(file: BinaryIO) -> int:
-    """Where the ID3v2 tags end that a file begins with."""
-    at = 0
-    while (tag := bytes_at(file, at, 10))[:3] == b"ID3" and len(tag) == 10:
-        length = 0
-        for byte in tag[6:]:
-            length = length << 7 | byte & 127
-        at += 10 + length
-    return at
 
 
 def _word(header: bytes) -> int:

@@ -15,11 +15,13 @@ class Stream:
 
     pieces: in order. frames: samples a channel, where they were counted. enlarged: state a size
     that is so many times the true one; what is read in order ends all the same where it does.
+    most: samples a channel that there can be, where only that is known.
     """
 
     pieces: tuple[Piece, ...]
     frames: int | None = None
     enlarged: int = 1
+    most: int | None = None
 
 
 class PiecedFile:
@@ -80,3 +82,14 @@ def bytes_at(file: BinaryIO, start: int, count: int) -> bytes:
     """So many bytes from `start`; fewer at the end."""
     file.seek(start)
     return file.read(count)
+
+
+def after_tags(file: BinaryIO) -> int:
+    """Where the ID3v2 tags end that a file begins with."""
+    at = 0
+    while (tag := bytes_at(file, at, 10))[:3] == b"ID3" and len(tag) == 10:
+        length = 0
+        for byte in tag[6:]:
+            length = length << 7 | byte & 127
+        at += 10 + length
+    return at
