@@ -21,6 +21,13 @@ _PROTOCOL = 1001
 _MOST_ENTRIES = 20_000
 # Tensors may share a storage, but not so that a small file becomes a large one.
 _MOST_SHARED = 2
+# How files begin that people have of networks, too.
+_OTHERS = {
+    b"\x93NUMPY": "NumPy, in which Python's objects are pickled",
+    b"\x89HDF\r\n": "HDF5",
+    b"\x04\0\0\0\x01\0\0\0": "Lua's Torch (.t7)",
+    b"\x1f\x8b": "gzip",
+}
 _DAMAGE = (
     OSError,
     EOFError,
@@ -56,6 +63,11 @@ def _of_archive(path: Path) -> dict[str, Tensor]:
         if len(pickles) != 1:
             raise ValueError("is an archive, but not one of torch.save: it has no data.pkl")
         folder = pickles[0].removesuffix("data.pkl")
+        if f"{folder}constants.pkl" in entries:
+            raise ValueError(
+                "is a program of TorchScript (torch.jit.save), which is not run; save the"
+                " module's state_dict() with torch.save"
+            )
         order = f"{folder}byteorder"
         if order in entries and _entry(archive, entries[order], 16) != b"little":
             raise ValueError("was written on a big-endian machine, which is not supported")
@@ -93,13 +105,12 @@ def _of_pickles(path: Path) -> dict[str, Tensor]:
         system = read(head)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise ValueError("was written on a big-endian machine, which is not supported")
-        views = tensors_of(read(head))
+        storages: dict[str, Storage] = {}
+        views = tensors_of(read(head, storages))
         keys = read(head)
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise ValueError("has a damaged list of storages")
-        places = _places(
-            path, head.tell(), keys, {v.storage.key: v.storage for v in views.values()}
-        )
+        places = _places(path, head.tell(), keys, storages)
 
         def load(storage: Storage) -> bytes:
             if storage.key not in places:
@@ -115,6 +126,11 @@ def _unknown(head: bytes) -> str:
     if head[:1] == b"\x80":
         read(head)  # which names a global that is not allowed
         return "is a pickle, but none of torch.save; save a state_dict() with torch.save"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 27:
+        return "is safetensors already: nothing is to be converted"
+    for start, form in _OTHERS.items():
+        if head.startswith(start):
+            return f"is a file of {form}; a state_dict() that torch.save wrote is needed"
     return "is no file of torch.save: neither an archive nor its older form"
 
 

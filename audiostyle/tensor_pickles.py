@@ -66,11 +66,12 @@ class _Mark:
     """The opcode MARK on the stack."""
 
 
-def read(pickle: bytes | io.BytesIO) -> Any:
+def read(pickle: bytes | io.BytesIO, storages: dict[str, Storage] | None = None) -> Any:
     """The value of a pickle of plain values, dictionaries and tensors (as `View`).
 
-    pickle: of a stream, the next one is read, and the stream stands behind it. Raises ValueError
-    that names the opcode or global that is not allowed, or says what is damaged.
+    pickle: of a stream, the next one is read, and the stream stands behind it. storages: where
+    every storage that the pickle names is put, by key. Raises ValueError that names the opcode or
+    global that is not allowed, or says what is damaged.
     """
     stack: list[Any] = []
     memo: dict[int, Any] = {}
@@ -79,6 +80,8 @@ def read(pickle: bytes | io.BytesIO) -> Any:
             if name == "STOP":
                 return _pop(stack)
             _step(name, argument, stack, memo)
+            if name == "BINPERSID" and storages is not None:
+                storages[stack[-1].key] = stack[-1]
     except (LookupError, TypeError, OverflowError) as error:
         raise ValueError(f"has a damaged pickle: {type(error).__name__}: {error}") from None
     raise ValueError("has a damaged pickle: it has no end")
@@ -94,13 +97,35 @@ def _opcodes(pickle: bytes | io.BytesIO) -> Iterator[tuple[str, Any]]:
 
 
 def tensors_of(value: Any) -> dict[str, View]:
-    """A pickle's value as a dictionary of tensors. Raises ValueError naming what is none."""
+    """The dictionary of tensors that a pickle's value is, or that a checkpoint has as one entry.
+
+    Beside it, a checkpoint has what a training resumes from, such as `epoch` and `optimizer`.
+    Raises ValueError naming what is no tensor, or the dictionaries where there are several.
+    """
     if not isinstance(value, dict):
         raise ValueError(f"holds no dictionary of tensors, but a {type(value).__name__}")
-    for name, view in value.items():
-        if not isinstance(name, str) or not isinstance(view, View):
-            raise ValueError(f"has {str(name)!r:.80}, which is no tensor; save a state_dict()")
-    return value
+    other = [name for name, part in value.items() if not _is_tensor(name, part)]
+    if not other:
+        return value
+    inner = [name for name in other if _is_state_dict(value[name])]
+    if len(inner) == 1:
+        return dict(value[inner[0]])
+    if inner:
+        names = ", ".join(repr(name) for name in inner[:9])
+        raise ValueError(f"has several dictionaries of tensors, {names:.200}: save one of them")
+    raise ValueError(f"has {str(other[0])!r:.80}, which is no tensor; save a state_dict()")
+
+
+def _is_tensor(name: Any, value: Any) -> bool:
+    return isinstance(name, str) and isinstance(value, View)
+
+
+def _is_state_dict(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(_is_tensor(name, part) for name, part in value.items())
+    )
 
 
 _PLAIN = {
@@ -206,7 +231,7 @@ def _global(argument: Any, stack: list[Any] | None) -> _Global:
     if name not in _GLOBALS:
         raise ValueError(
             f"has the global {name!r:.120} in its pickle, which is no part of a dictionary of"
-            " tensors; nothing was run"
+            " tensors; nothing was run. A state_dict() that torch.save wrote is needed"
         )
     return _Global(name)
 
@@ -224,6 +249,8 @@ def _call(function: Any, arguments: Any) -> Any:
             _set(values, list(pair))
         return values
     if function.name in (_TENSOR, _OLD_TENSOR):
+        if any(arguments[6:]):
+            raise ValueError("has a tensor that is negated or conjugated when read; save a copy")
         return _view(*arguments[:4])
     if function.name == _PARAMETER and isinstance(arguments[0], View):
         return arguments[0]

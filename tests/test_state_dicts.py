@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -54,6 +56,60 @@ def test_what_was_saved_is_read(archive: bool, tmp_path: Path) -> None:
         assert torch.equal(tensors[name], value), name
 
 
+@FORMS
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_a_checkpoint_is_read_in_every_protocol(
+    archive: bool, protocol: int, tmp_path: Path
+) -> None:
+    """What a training saves to resume from: the weights are one of its entries."""
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(4, 3)).sum().backward()
+    optimizer.step()
+    named = {f"module.{name}": value for name, value in model.state_dict().items()}
+    checkpoint = {
+        "epoch": 90,
+        "arch": "alexnet",
+        "state_dict": named,
+        "best_acc1": torch.tensor(56.5),
+        "optimizer": optimizer.state_dict(),
+        "distributed": True,
+        "seed": None,
+        "betas": (0.9, 1 << 40),
+    }
+    path = tmp_path / "a.pth"
+    torch.save(checkpoint, path, pickle_protocol=protocol, _use_new_zipfile_serialization=archive)
+    tensors = read_state_dict(path)
+    assert {name: value.tolist() for name, value in tensors.items()} == {
+        name: value.tolist() for name, value in named.items()
+    }
+
+
+def test_a_program_and_files_of_other_libraries_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    traced = torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2))  # type: ignore[no-untyped-call]
+    torch.jit.save(traced, path)
+    with pytest.raises(InputError, match=r"TorchScript .* save the module's state_dict\(\)"):
+        read_state_dict(path)
+    safetensors.torch.save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match="is safetensors already"):
+        read_state_dict(path)
+    with path.open("wb") as file:  # as SoundNet's sound8.npy
+        trap = np.array({"conv1": _Call(os.system, f"touch {TRAP}")})
+        np.save(file, trap, allow_pickle=True)
+    with pytest.raises(InputError, match=r"NumPy, .* a state_dict\(\) .* is needed"):
+        read_state_dict(path)
+    with path.open("wb") as file:
+        np.savez(file, a=np.zeros(2))
+    with pytest.raises(InputError, match=r"has no data\.pkl"):
+        read_state_dict(path)
+    for start, words in ((b"\x04\0\0\0\x01\0\0\0", "Lua's Torch"), (b"\x89HDF\r\n\x1a\n", "HDF5")):
+        path.write_bytes(start + bytes(20))
+        with pytest.raises(InputError, match=words):
+            read_state_dict(path)
+    assert not TRAP.exists()
+
+
 class _Call:
     """Pickled, it is a call."""
 
@@ -75,7 +131,11 @@ class _Call:
         (collections.OrderedDict(a=_Call(TRAP.touch)), "getattr'|pathlib"),
         ([torch.zeros(2)], "no dictionary of tensors, but a list"),
         ({"epoch": 3}, "'epoch', which is no tensor"),
-        ({"state_dict": {"a": torch.zeros(1)}}, "'state_dict', which is no tensor"),
+        ({"state_dict": {}, "epoch": 3}, "'state_dict', which is no tensor"),
+        ({"a": {"x": torch.zeros(1)}, "b": {"x": torch.zeros(1)}}, "several .*'a', 'b': save one"),
+        ({"a": torch._neg_view(torch.ones(2))}, "negated or conjugated"),
+        ({"a": np.zeros(2)}, "numpy.*_reconstruct"),
+        ({"a": torch.zeros(2, dtype=torch.complex64)}, "ComplexFloatStorage"),
         ({1: torch.zeros(2)}, "'1', which is no tensor"),
     ],
 )

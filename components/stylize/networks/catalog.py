@@ -51,7 +51,10 @@ CATALOG: dict[str, Entry] = {
         content=("conv4",),
         style=_CONV5,
         hears="a spectrogram as a picture of 224 rows, in three equal channels",
-        published=(("alexnet-owt-7be5be79.pth", "7be5be79"),),
+        published=(
+            ("alexnet-owt-7be5be79.pth", "7be5be79"),
+            ("alexnet-owt-4df8aa71.pth", "4df8aa71"),  # before torchvision 0.10
+        ),
         license="BSD-3-Clause (torchvision); trained on ImageNet, which is for research",
         source="Krizhevsky 2014; torchvision.models.alexnet",
     ),

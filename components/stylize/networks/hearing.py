@@ -147,7 +147,7 @@ def log_mel(sound: Tensor) -> Tensor:
     window = torch.hann_window(_VGGISH_WINDOW, periodic=True, device=sound.device)
     # The root's derivative at zero is infinite; a silent bin has no direction to go in.
     power = torch.view_as_real(torch.fft.rfft(frames * window, n=_VGGISH_FFT)).square().sum(-1)
-    magnitude = (power + 1e-12).sqrt()
+    magnitude = (power + 1e-16).sqrt()
     return (magnitude @ _vggish_bank(sound.device) + _VGGISH_OFFSET).log()[:, None]
 
 

@@ -1,7 +1,7 @@
 """The networks themselves, layer by layer, with the parameter names of their published files.
 
 Only the convolutions are here: what classifies behind them is no part of style transfer. A file
-may have those weights, too; `head` says which.
+may have those weights, too; `head` and `more_heads` say which.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,18 +51,43 @@ _SOUNDNET = (
     _Convolution(512, 4, 2, 2),
     _Convolution(1024, 4, 2, 2),
 )
+_MORE_HEADS: dict[str, tuple[Shapes, ...]] = {
+    "vgg19": (
+        # timm's: the linear layers as convolutions.
+        {
+            "pre_logits.fc1.weight": (4096, 512, 7, 7),
+            "pre_logits.fc1.bias": (4096,),
+            "pre_logits.fc2.weight": (4096, 4096, 1, 1),
+            "pre_logits.fc2.bias": (4096,),
+            "head.fc.weight": (1000, 4096),
+            "head.fc.bias": (1000,),
+        },
+    ),
+    "vggish": (
+        # torchvggish's principal components, and a classifier of AudioSet's 527 classes.
+        {"pproc.pca_eigen_vectors": (128, 128), "pproc.pca_means": (128, 1)},
+        {
+            "classifier.0.weight": (100, 128),
+            "classifier.0.bias": (100,),
+            "classifier.2.weight": (527, 100),
+            "classifier.2.bias": (527,),
+        },
+    ),
+}
 
 
 class Stack(nn.Module):
     """Convolutions in a row, of which some are named layers.
 
-    head: shapes of the weights behind them, which a file may have or not.
+    head: shapes of the weights behind them, which a file may have or not. more_heads: of those
+    that ports have in its place or beside it.
     """
 
     def __init__(self, name: str, head: Shapes) -> None:
         super().__init__()
         self.name = name
         self.head = head
+        self.more_heads = _MORE_HEADS.get(name, ())
 
     def steps(self) -> Iterator[tuple[str, nn.Module]]:
         """Every module in order, with the name of the layer that ends with it, or ""."""

@@ -18,6 +18,7 @@ from audiostyle.store import open_store
 from audiostyle.tensors import require_header
 from audiostyle.uris import file_path, scheme_of, shown_address, split_object
 from components.stylize.networks.catalog import CATALOG
+from components.stylize.networks.names import published_names
 
 if TYPE_CHECKING:  # they import torch, for which settings do not wait
     from components.stylize.config import StylizeConfig
@@ -88,8 +89,8 @@ def load(stack: "Stack", config: "StylizeConfig") -> Origin:
     with _local(weights) as path:
         _state(path)
         with _opened(path) as file:
-            _require_match(stack, file, path)
-            named = {name: file.get_tensor(name).float() for name in stack.shapes()}
+            names = _require_match(stack, file, path)
+            named = {name: file.get_tensor(names[name]).float() for name in stack.shapes()}
             metadata = file.metadata() or {}
         digest = file_digest(path)
     _require_digest(weights, digest, config.weights_sha256)
@@ -164,29 +165,38 @@ def match(network: str, path: Path) -> None:
     _checked(network, path, *_state(path))
 
 
-def _require_match(stack: "Stack", file: Any, path: Path) -> None:
-    """Raise InputError naming the first key that is missing, has another shape, or is unknown."""
-    there = list(file.keys())
-    needed = stack.shapes()
+def _require_match(stack: "Stack", file: Any, path: Path) -> dict[str, str]:
+    """From the network's names to the file's.
+
+    Raises InputError naming the first key that is missing, has another shape, or is unknown.
+    """
+    try:
+        there = published_names(stack.name, file.keys())
+    except InputError as error:
+        raise InputError(f"weights: {path}: {error}") from None
+    wanted = stack.shapes()
     # All that classifies behind the convolutions, or none of it.
-    wanted = needed | (stack.head if any(name in stack.head for name in there) else {})
+    for head in (stack.head, *stack.more_heads):
+        if any(name in head for name in there):
+            wanted = wanted | head
     for name, shape in wanted.items():
         if name not in there:
             raise InputError(f"weights: {path}: lacks {name}, which {stack.name} has")
-        part = file.get_slice(name)
+        part = file.get_slice(there[name])
         if tuple(part.get_shape()) != shape:
             raise InputError(
-                f"weights: {path}: {name} has the shape {list(part.get_shape())};"
+                f"weights: {path}: {there[name]} has the shape {list(part.get_shape())};"
                 f" {stack.name} has {list(shape)}"
             )
         if part.get_dtype() not in _TYPES:
             raise InputError(
-                f"weights: {path}: {name} is of the type {part.get_dtype()};"
+                f"weights: {path}: {there[name]} is of the type {part.get_dtype()};"
                 f" one of {', '.join(_TYPES)} is needed"
             )
-    for name in there:
+    for name, own in there.items():
         if name not in wanted and not name.endswith("num_batches_tracked"):
-            raise InputError(f"weights: {path}: has {name}, which {stack.name} has not")
+            raise InputError(f"weights: {path}: has {own}, which {stack.name} has not")
+    return there
 
 
 @contextmanager
