@@ -142,14 +142,23 @@ def inputs(data: Path, pairs: Path) -> list[Path]:
 
     Raises InputError for a manifest that cannot be read.
     """
-    from components.stylize.pairs import read_pairs
-
-    roles = (pair.recordings().values() for pair in read_pairs(pairs))
     # Those in an object store are fetched by the stage.
-    recordings = [path for paths in roles for path in paths if isinstance(path, Path)]
+    recordings = [path for path in _recordings(pairs) if isinstance(path, Path)]
     folders = [Path(os.path.abspath(path)).parent for path in (pairs, *recordings)]  # noqa: PTH100
     # A manifest of a data set, or an archive, reaches no further than its folder.
     return [data if data.is_dir() else data.parent, *folders]
+
+
+def objects(pairs: Path) -> list[str]:
+    """The recordings of a manifest of pairs that are objects of a store, by their URIs."""
+    return [place for place in _recordings(pairs) if not isinstance(place, Path)]
+
+
+def _recordings(pairs: Path) -> list[Path | str]:
+    from components.stylize.pairs import read_pairs
+
+    roles = (pair.recordings().values() for pair in read_pairs(pairs))
+    return [place for places in roles for place in places]
 
 
 def network_for(*uris: str) -> str:

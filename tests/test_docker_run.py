@@ -26,7 +26,7 @@ from conftest import DEADLINE
 from docker_images import DOCKER, docker, image
 from seaweedfs import ACCESS, BUCKET, SECRET, SeaweedFS, weed
 from test_cli import audiostyle
-from test_end_to_end import CONFIG, executed
+from test_end_to_end import CONFIG, PRETRAINED, executed, network_weights
 
 from audiostyle import artifacts
 from pipeline.publication import FORMATS
@@ -154,9 +154,9 @@ class Ran:
 
 
 def _run(
-    here: Path, network: str, registry: str, data: Path, pairs: Path
+    here: Path, network: str, registry: str, data: Path, pairs: Path, config: str = "config.yaml"
 ) -> subprocess.CompletedProcess[str]:
-    arguments = ["--data", data, "--pairs", pairs, "--config", "config.yaml"]
+    arguments = ["--data", data, "--pairs", pairs, "--config", config]
     arguments += ["--runner", "docker", "--network", network]
     arguments += ["--tracking-uri", registry, "--publish", f"s3://{BUCKET}/artifacts"]
     return audiostyle("run", *arguments, cwd=here)
@@ -278,6 +278,29 @@ def test_what_containers_may_not_read_is_named_first(ran: Ran, tmp_path: Path) -
     assert done.returncode == 2
     assert f"run: {tmp_path}: containers run as user 10001" in done.stderr.splitlines()[-1]
     assert executed(done) == []
+
+
+def test_weights_of_a_network_reach_the_container(ran: Ran, tmp_path: Path) -> None:
+    """By a link as well, as caches of downloads have them; what may not be read is named."""
+    file = network_weights(tmp_path / "blob")
+    link = tmp_path / "folder" / "alexnet.safetensors"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    text = f"{CONFIG}preprocess: {{cache: 's3://{BUCKET}/cache'}}\n"
+    chosen = f"stylize: {{{PRETRAINED}, weights: '{link}', "
+    (ran.here / "network.yaml").write_text(text.replace("stylize: {", chosen))
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return _run(ran.here, ran.network, ran.registry, ran.data, ran.pairs, "network.yaml")
+
+    file.chmod(0o600)
+    done = run()
+    assert (done.returncode, executed(done)) == (2, []), done.stderr
+    assert f"{link.name}: containers run as user 10001" in done.stderr.splitlines()[-1]
+    file.chmod(0o644)
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert executed(done) == ["register", "stylize", "reconstruct"]
 
 
 def test_a_network_that_is_not_there_is_named(ran: Ran) -> None:

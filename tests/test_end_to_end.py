@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 from conftest import DEADLINE, ROOT
 from json_schemas import validated
 from ports import free_port
 from warm_processes import audiostyle
 
 from audiostyle.registry import Registry
+from components.stylize.networks.stacks import build
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +29,14 @@ gate: {floor: 1}
 stylize: {iterations: 5}
 reconstruct: {iterations: 4}
 """
+PRETRAINED = "method: pretrained, network: alexnet"
+
+
+def network_weights(path: Path) -> Path:
+    """A file of AlexNet's convolutions, of random weights."""
+    stack = build("alexnet")
+    safetensors.torch.save_file(stack.state_dict(), path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +98,26 @@ def test_a_second_run_reuses_what_has_not_changed(
     shutil.copy(changed / "a.wav", changed / "b.flac")
     third = again(here, data, changed / "pairs.csv")
     assert executed(third) == ["register", "stylize", "reconstruct"]
+
+
+def test_a_network_from_elsewhere(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], data: Path, pairs: Path
+) -> None:
+    """Its weights are looked at before the classifier is trained, and are named in the results."""
+    here, _ = ran
+    weights = network_weights(here / "alexnet.safetensors")
+    text = CONFIG.replace("stylize: {", f"stylize: {{{PRETRAINED}, weights: WEIGHTS, ")
+    config = ("--config", "network.yaml", "--json")
+    (here / "network.yaml").write_text(text.replace("WEIGHTS", "none.safetensors"))
+    done = audiostyle("run", "--data", data, "--pairs", pairs, *config, cwd=here)
+    assert (done.returncode, executed(done)) == (2, []), done.stderr
+    assert "none.safetensors: does not exist" in done.stderr
+    (here / "network.yaml").write_text(text.replace("WEIGHTS", weights.name))
+    done = audiostyle("run", "--data", data, "--pairs", pairs, *config, cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert executed(done) == ["register", "stylize", "reconstruct"]
+    report = Path(here, json.loads(done.stdout)["report"]).read_text()
+    assert "pretrained" in report
 
 
 def test_how_much_is_shown(

@@ -6,9 +6,10 @@ from typing import Any
 
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.store import open_store
-from audiostyle.uris import object_name, require_no_secret, scheme_of, split_object
+from audiostyle.uris import file_path, object_name, require_no_secret, scheme_of, split_object
 from components.preprocess.datasets import registry
 from components.preprocess.extract import is_archive
+from components.stylize.networks.weights import RANDOM, require_hash
 from pipeline.settings import Settings
 
 
@@ -83,6 +84,20 @@ def check_pairs(chosen: Settings, pairs: str, work: str) -> None:
     require_object_or_volume(chosen, "pairs", pairs, "stylize", "s3://bucket/NAME.csv")
     if work:
         require_on_volume(chosen, "work", work, "stylize", "")
+    check_weights(chosen, "stylize")
+
+
+def check_weights(chosen: Settings, task: str) -> None:
+    """Raise InputError unless pods can read a network's weights, and know which are meant."""
+    stylize = chosen.stylize
+    if stylize.weights in (None, RANDOM):
+        return
+    place = str(stylize.weights)
+    if scheme_of(place) == "file":
+        place = str(file_path(place))
+    form = "s3://bucket/NAME.safetensors"
+    require_object_or_volume(chosen, "stylize.weights", place, task, form)
+    require_hash(stylize)
 
 
 def require_object_or_volume(chosen: Settings, name: str, value: str, task: str, form: str) -> None:

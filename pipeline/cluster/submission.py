@@ -21,6 +21,7 @@ from pipeline.bulk.config import BulkConfig
 from pipeline.cluster.arguments import (
     check_model,
     check_pairs,
+    check_weights,
     data_arguments,
     is_pinned,
     require_object_or_volume,
@@ -196,6 +197,7 @@ def bulk_submission(
     if work:
         require_on_volume(chosen, "work", work, "bulk", "")
     check_model(model)
+    check_weights(chosen, "bulk")
     if chosen.stylize.device.startswith("cuda"):
         raise InputError(
             "stylize.device: a bulk job's tasks do both stages, and have no GPU to hold for"

@@ -88,10 +88,13 @@ def run(
     # Of the bundled recordings nothing is to be done about what is not read.
     display = Display(detail, unshown=f"data: {data}: " if bundled else "")
     if runner == "docker":
-        network = network or containers.network_for(address, chosen.preprocess.cache)
+        weights = chosen.stylize.weights or ""
+        servers = (address, chosen.preprocess.cache, weights, *containers.objects(pairs))
+        network = network or containers.network_for(*servers)
         readable = containers.inputs(data, pairs)
-        if (weights := chosen.stylize.weights) and Path(weights).is_file():
-            readable.append(Path(weights).parent)
+        if Path(weights).is_file():
+            # The file alone; where it is a link, what it leads to as well.
+            readable += [Path(weights), Path(weights).resolve()]
         with containers.prepared(workspace, readable, network) as (image, arguments):
             pipeline = end_to_end.build(image)
             outputs = local.run(pipeline, values, workspace, arguments, display)

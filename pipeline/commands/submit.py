@@ -208,10 +208,6 @@ def prepared(
     require_name("experiment", cluster.experiment, 128)
     settings = settings.model_copy(update={"cluster": cluster})
     allow = options.pop("allow_tags")
-    if settings.stylize.weights:
-        from components.stylize.networks.weights import require_hash
-
-        require_hash(settings.stylize)
     submission = make(settings, **options)
     submission.check()
     if mutable := submission.mutable_images():

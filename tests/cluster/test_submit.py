@@ -445,6 +445,43 @@ def test_bad_arguments(
     assert standin.log == []
 
 
+WEIGHTS = "s3://bucket/alexnet.safetensors"
+PRETRAINED = {"method": "pretrained", "network": "alexnet", "weights_sha256": "0" * 64}
+
+
+@pytest.mark.parametrize("kind", [STYLIZE, BULK, ("submit", "run", *TRAIN[2:4], STYLIZE[2])])
+def test_weights_are_what_pods_can_read(
+    audiostyle: Cli, standin: StandIn, tmp_path: Path, kind: tuple[str, ...]
+) -> None:
+    """An object of a bucket, or a file on a volume, and by its hash; or drawn there."""
+
+    def sent(weights: str, *without: str, **more: object) -> Result:
+        stylize = {k: v for k, v in PRETRAINED.items() if k not in without} | {"weights": weights}
+        text = yaml.safe_dump({"stylize": stylize, **more})
+        (tmp_path / "settings.yaml").write_text(text)
+        return audiostyle(*kind, f"--config={tmp_path}/settings.yaml")
+
+    local = tmp_path / "alexnet.safetensors"
+    local.write_bytes(b"weights")
+    for weights in (str(local), local.as_uri(), "alexnet.safetensors", "s3://bucket"):
+        done = sent(weights)
+        assert done.exit_code == 2, done.output
+        assert "stylize.weights: must be s3://bucket/NAME.safetensors" in done.output
+        assert len(done.output.strip().splitlines()) == 1
+    for without, words in (("weights_sha256", "give the hash"), ("network", "network: ")):
+        done = sent(WEIGHTS, without)
+        assert done.exit_code == 2 and words in done.output, done.output
+    assert standin.log == []
+    task = "bulk" if kind is BULK else "stylize"
+    volume = {"tasks": {task: {"volumes": [{"claim": "shared", "path": "/shared"}]}}}
+    assert sent("random", "weights_sha256").exit_code == 0
+    assert sent("/shared/alexnet.safetensors", cluster=volume).exit_code == 0
+    done = sent(WEIGHTS)
+    assert done.exit_code == 0, done.output
+    *_, run = standin.runs.values()
+    assert run["runtime_config"]["parameters"]["stylize_config"]["weights"] == WEIGHTS
+
+
 LOOPBACK = [
     "127.0.0.1",
     "127.9.9.9",

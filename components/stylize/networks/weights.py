@@ -55,8 +55,7 @@ def pinned(config: "StylizeConfig") -> "StylizeConfig":
     """
     if config.weights in (None, RANDOM):
         return config
-    if config.network is None:
-        raise InputError(f"network: weights {config.weights} are of one of {', '.join(CATALOG)}")
+    _require_network(config)
     weights, wanted = _place(str(config.weights)), config.weights_sha256
     if is_object(weights):
         _look_at_object(weights, wanted)
@@ -69,11 +68,19 @@ def pinned(config: "StylizeConfig") -> "StylizeConfig":
 
 def require_hash(config: "StylizeConfig") -> None:
     """Raise InputError for weights that a cluster's task could not know to be the ones meant."""
-    if config.weights not in (None, RANDOM) and not config.weights_sha256:
+    if config.weights in (None, RANDOM):
+        return
+    _require_network(config)
+    if not config.weights_sha256:
         raise InputError(
             f"weights: {config.weights}: is read by tasks of the cluster, not from here: give the"
             " hash that it must have there with weights_sha256 (networks convert prints it)"
         )
+
+
+def _require_network(config: "StylizeConfig") -> None:
+    if config.network is None:
+        raise InputError(f"network: weights {config.weights} are of one of {', '.join(CATALOG)}")
 
 
 def load(stack: "Stack", config: "StylizeConfig") -> Origin:
