@@ -11,13 +11,15 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from click.types import StringParamType
 
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.extras import extra_of
 from audiostyle.files import write_text
+from audiostyle.option_types import text_type
 from audiostyle.task_events import send_warnings
 from audiostyle.terminal import end_for_closed_pipe, log_to_stderr, printable_trace, say, say_error
 
@@ -33,6 +35,11 @@ class _Ending(click.Command):
         super().__init__(*arguments, **options)
         # Of each command, so that its help is the same by itself and below a group.
         self.context_settings.setdefault("help_option_names", ["-h", "--help"])
+        for parameter in self.params:
+            if type(parameter.type) is StringParamType:
+                is_option = isinstance(parameter, click.Option)
+                name = parameter.metavar or ("" if is_option else parameter.name)
+                parameter.type = text_type(name or "")
 
     def main(
         self,
@@ -43,6 +50,7 @@ class _Ending(click.Command):
         **more: Any,
     ) -> Any:
         """Run the command line and end the program, with click's words for wrong options."""
+        args = [_with_home(each) for each in (sys.argv[1:] if args is None else args)]
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **more)
         try:
@@ -73,7 +81,8 @@ class Command(_Ending):
     """A command that prints an AudiostyleError as one line and exits with its code.
 
     Exit codes: 0 done, 1 failure, 2 bad input (click's own code for bad options, too),
-    130 and 143 interrupted by Ctrl-C and SIGTERM, 141 where nobody reads what it prints.
+    130, 143 and 129 interrupted by Ctrl-C, SIGTERM and the end of its terminal, 141 where nobody
+    reads what it prints.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -91,8 +100,10 @@ class Command(_Ending):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command with errors and signals turned into exit codes."""
-        # SIGTERM unwinds like Ctrl-C does, so that temporary files go and what is done stays.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        # These unwind like Ctrl-C does, so that temporary files go and what is done stays.
+        signal.signal(signal.SIGTERM, _end)
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not below nohup
+            signal.signal(signal.SIGHUP, _end)
         # Processes that this one starts run no module that lies in the current folder.
         os.environ["PYTHONSAFEPATH"] = "1"
         try:
@@ -119,6 +130,18 @@ class Group(_Ending, click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+
+def _with_home(argument: str) -> str:
+    """An argument with the home folder for ~, which shells leave in `--out=~/results`."""
+    name, sign, rest = argument.partition("=~/")
+    if not (sign and name.startswith("--")):
+        return argument
+    return f"{name}={os.path.expanduser(f'~/{rest}')}"  # noqa: PTH111, whose way has errors
+
+
+def _end(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _note_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -5,11 +5,12 @@ import stat
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     JsonValue,
     ValidationError,
     ValidationInfo,
@@ -20,11 +21,16 @@ from audiostyle.errors import InputError
 from audiostyle.untrusted import yaml_value
 
 _GROUPED = re.compile(r"\s*[-+]?[0-9]*_[0-9_.eE+-]*\s*")
+# What pydantic calls the types of a field that has several.
+_KIND = re.compile(r"(?:constrained|function)-\w.*|(?:literal|tuple|list|dict)\[.*\]|int|str|float")
 
 
 # For `Field(json_schema_extra=NO_EFFECT)`: where, how fast or under which heading, but the same
 # result. Ledgers, caches and the check for changes leave such fields out.
 NO_EFFECT: dict[str, JsonValue] = {"affects_result": False}
+
+# Of random numbers. torch takes 64 bits, of which blocks of noise use what is beyond these.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class Config(BaseModel):
@@ -97,10 +103,17 @@ class Config(BaseModel):
 
 def problems(error: ValidationError) -> list[str]:
     """What is wrong with values, each with the field, what is accepted, and what was there."""
+    reasons: dict[str, list[str]] = {}
+    inputs: dict[str, object] = {}
+    for each in error.errors(include_url=False):
+        # Of a field of several types there is an error for each, with the type's name at the end.
+        parts = [str(part) for part in each["loc"] if not _KIND.fullmatch(str(part))]
+        place = ".".join(parts) or "top level"
+        reasons.setdefault(place, []).append(each["msg"].removeprefix("Value error, ").lower())
+        inputs.setdefault(place, each["input"])
     return [
-        f"{'.'.join(map(str, e['loc'])) or 'top level'}:"
-        f" {e['msg'].removeprefix('Value error, ').lower()} (got {e['input']!r:.80})"
-        for e in error.errors(include_url=False)
+        f"{place}: {', or '.join(words)} (got {inputs[place]!r:.80})"
+        for place, words in reasons.items()
     ]
 
 

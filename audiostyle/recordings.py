@@ -16,7 +16,7 @@ from typing import Any, Self
 from audiostyle.errors import AudioError, InputError
 from audiostyle.store import Store, StoreUnavailableError, open_store
 from audiostyle.store.base import require_key
-from audiostyle.uris import beside_s3, file_path, scheme_of, split_object
+from audiostyle.uris import beside_s3, file_path, is_address, scheme_of, split_object
 
 # Objects that are fetched at a time.
 AT_A_TIME = 8
@@ -44,7 +44,7 @@ def place_of(name: str, text: str) -> Path | str:
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
         return uri
-    if "://" in text:
+    if is_address(text):
         raise InputError(f"{name}: {text:.200}: a path, file:// or s3://bucket/key is needed")
     return Path(text)
 

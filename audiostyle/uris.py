@@ -16,6 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from audiostyle.errors import InputError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ONE_SLASH = re.compile(r"(?:s3|file|https?):/?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"[^/?#\\]*")
 _HOST = re.compile(r"([^:@]*|\[[0-9A-Fa-f:.%]*\])(:[0-9]*)?")
 # Addresses in texts of others, in errors of libraries for instance.
@@ -32,6 +33,15 @@ def scheme_of(address: Path | str) -> str:
     """`s3`, `file`, `https` and so on, in lower case; empty for a path."""
     match = _SCHEME.match(str(address))
     return match[1].lower() if match else ""
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is meant as an address rather than a path, also where a slash is missing.
+
+    >>> is_address("s3:/bucket/a.wav"), is_address("a:b.wav")
+    (True, False)
+    """
+    return "://" in text or _ONE_SLASH.match(text) is not None
 
 
 def split_s3(address: str) -> tuple[str, str]:

@@ -150,7 +150,7 @@ def transfer(
     style: Sound | list[Sound],
     *,
     shares: Sequence[float] | None = None,
-    model: Path | str | None = None,
+    model: Path | str | int | None = None,
     method: str = "default",
     strength: float = 1.0,
     transpose: int | Literal["auto"] = 0,
@@ -178,7 +178,7 @@ def transfer(
     shares : sequence of float > 0, or None
         what each of several styles counts for; None: all the same
 
-    model : str, Path or None
+    model : str, Path, int or None
         a classifier's folder, or its version or alias in the registry of the workspace (`outputs`,
         or AUDIOSTYLE_WORKSPACE); None is the champion there, or else the bundled classifier
 
@@ -248,7 +248,8 @@ def transfer(
         watching(watcher),
     ):
         folder = Path(temporary)
-        place, _ = classifier_of(model, default_workspace(), None, folder)
+        reference = str(model) if isinstance(model, int) else model
+        place, _ = classifier_of(reference, default_workspace(), None, folder)
         session = Session(place)
         config = session.method(chosen)[0].spectrogram
         heard = sound_arguments.heard_by(session, "content", local_content, config)

@@ -1,12 +1,15 @@
 """Sounds that callers of the library pass: paths, or samples with their rate, checked."""
 
 import contextlib
+import numbers
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from audiostyle import audio
 from audiostyle.audio import RATES, Recording, Samples
@@ -54,17 +57,25 @@ def local_style(
             yield _in_memory("style", style)
             return
         style = [style]
-    texts = []
+    texts: list[str] = []
+    names: dict[str, str] = {}
     for number, each in enumerate(style):
         if isinstance(each, str | Path):
             texts.append(str(each))
             continue
-        recording = _in_memory("style", each)
+        name = f"style[{number}]"
+        recording = _in_memory(name, each)
         path = folder / f"style-{number}.wav"
+        names[str(path)] = name
         samples = recording.samples / max(1.0, float(np.abs(recording.samples).max()))
         audio.write(path, samples, recording.sample_rate, subtype="FLOAT")
         texts.append(str(path))
-    place = medley_of(named_style(texts, [] if shares is None else list(shares)), folder)
+    if shares is not None and not isinstance(shares, Iterable):
+        raise InputError(f"shares: a number for each style is needed (got {shares!r:.80})")
+    try:
+        place = medley_of(named_style(texts, [] if shares is None else list(shares)), folder)
+    except AudioError as error:
+        raise InputError(f"{names.get(error.path, error.path)}: {error.reason}") from None
     with local_file(place) as path:
         yield path
 
@@ -107,22 +118,36 @@ def recording_of(name: str, samples: npt.ArrayLike, rate: int) -> Recording:
             f"{name}: shape {array.shape} is {len(array)} channels; where frames come first, pass"
             " samples.T"
         )
-    if isinstance(rate, bool) or rate != int(rate) or not RATES[0] <= rate <= RATES[1]:
+    return Recording(array, _rate_of(name, rate))
+
+
+def _rate_of(name: str, rate: Any) -> int:
+    """A sample rate in Hz of any type of number. Raises InputError by name."""
+    if isinstance(rate, np.ndarray | torch.Tensor) and rate.ndim == 0:
+        rate = rate.item()
+    is_number = isinstance(rate, numbers.Real) and not isinstance(rate, bool)
+    if not is_number or not RATES[0] <= rate <= RATES[1] or rate != int(rate):
         raise InputError(
             f"{name}: a sample rate from {RATES[0]} to {RATES[1]} Hz is needed (got {rate!r:.80})"
         )
-    return Recording(array, int(rate))
+    return int(rate)
 
 
 def floats_of(name: str, samples: npt.ArrayLike) -> Samples:
     """Numbers that were given, as float32. Raises InputError by name."""
-    array = np.asarray(samples)
+    if isinstance(samples, torch.Tensor):
+        samples = samples.detach().cpu()
+        samples = samples.float() if samples.is_floating_point() else samples
+    try:
+        array = np.asarray(samples)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: is no array of numbers: {error}") from None
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(
             f"{name}: floats in [-1, 1] are needed (got {array.dtype}); divide integers by their"
             " full scale"
         )
-    if not np.isfinite(array).all() or np.abs(array).max(initial=0) > LOUDEST:
+    if not np.isfinite(array).all() or float(np.abs(array).max(initial=0)) > LOUDEST:
         raise InputError(f"{name}: holds samples that are not finite numbers")
     return np.ascontiguousarray(array, np.float32)
 

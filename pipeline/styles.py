@@ -1,7 +1,8 @@
 """A style as people name it: a recording, a folder, a class of a data set, or several of these."""
 
-import math
+import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,15 @@ from audiostyle.artifacts import digest_of
 from audiostyle.errors import InputError
 from audiostyle.recordings import Recordings, beside, is_object, naming_objects
 from audiostyle.store import open_store
-from audiostyle.uris import file_path, join_s3, scheme_of, split_s3
+from audiostyle.untrusted import yaml_value
+from audiostyle.uris import file_path, is_address, join_s3, scheme_of, split_s3
 
 Place = Path | str  # a file, or s3://bucket/key
 
 # Recordings of one style: of each, a medley holds 3 s or more.
 MOST = 20
+# Of a minute, less than the smallest part of the largest is no sample.
+_SHARES = 1e-6, 1e6
 CLASS = "class:"
 
 
@@ -76,11 +80,17 @@ def shares_of(value: object) -> list[float]:
         return []
     texts = value if isinstance(value, list) else re.split(r"[\s,]+", str(value).strip(" []"))
     try:
-        shares = [float(text) for text in texts if not isinstance(text, bool)]
-    except (TypeError, ValueError):
+        # Numbers as in settings: decimal.
+        numbers = [yaml_value(text) if isinstance(text, str) else text for text in texts]
+        shares = [float(x) for x in numbers if isinstance(x, int | float) and x is not True]
+    except (ValueError, OverflowError):
         shares = []
-    if len(shares) != len(texts) or not all(x > 0 and math.isfinite(x) for x in shares):
-        raise InputError(f"shares: must be numbers above 0, such as 0.7,0.3 (got {value!r:.80})")
+    least, most = _SHARES
+    if len(shares) != len(texts) or not all(least <= x <= most for x in shares):
+        raise InputError(
+            f"shares: must be numbers from {least:f} to {most:.0f}, such as 0.7,0.3"
+            f" (got {value!r:.80})"
+        )
     return shares
 
 
@@ -114,7 +124,7 @@ def _recordings(text: str, manifest: Place) -> list[Place]:
         return _of_prefix(address) if address.endswith("/") else [address]
     if scheme_of(text) == "file":
         text = str(file_path(text))
-    elif "://" in text:
+    elif is_address(text):
         raise InputError(f"{text:.200}: a path, file:// or s3://bucket/key is needed")
     place = beside(manifest, text)
     if is_object(place) or not Path(place).is_dir():
@@ -140,7 +150,7 @@ def _of_prefix(address: str) -> list[Place]:
 
 
 def _of_class(text: str, manifest: Place) -> list[Place]:
-    name, at, data = text.removeprefix(CLASS).partition("@")
+    name, at, data = _split_class(text.removeprefix(CLASS), manifest)
     place = beside(manifest, data) if data else ""
     if not (name and at and data) or is_object(place):
         raise InputError(
@@ -151,11 +161,23 @@ def _of_class(text: str, manifest: Place) -> list[Place]:
     from components.preprocess.data_set import sources_of
 
     listing = sources_of(Path(place))
+    # Labels are in this form, whichever one a system has the names of their folders in.
+    name = unicodedata.normalize("NFC", name)
     inside = sorted(listing.root / x.path for x in listing.sources if x.label == name)
     if not inside:
         classes = ", ".join(sorted({x.label for x in listing.sources}))
         raise InputError(f"{text:.200}: {place} has no class {name!r}; there are {classes:.300}")
     return list(inside)
+
+
+def _split_class(text: str, manifest: Place) -> tuple[str, str, str]:
+    """Name, @ and data: at the first @ before something that is there, or the very first."""
+    splits = [(text[: sign.start()], "@", text[sign.end() :]) for sign in re.finditer("@", text)]
+    for split in splits:
+        place = beside(manifest, split[2]) if split[2] else ""
+        if place and not is_object(place) and os.path.lexists(place):
+            return split
+    return splits[0] if splits else (text, "", "")
 
 
 def _spread(places: list[Place], most: int) -> list[Place]:

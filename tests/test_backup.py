@@ -185,6 +185,17 @@ def test_targets_that_are_refused(original: Path, target: str, message: str) -> 
     assert message in done.output
 
 
+def test_what_is_no_file_is_not_waited_for(original: Path, tmp_path: Path) -> None:
+    for source, words in (
+        (original / "pipe", "must be a plain file"),
+        (original, "must be a plain file"),
+        (tmp_path / "none.tar", "is no file"),
+    ):
+        done = audiostyle("restore", source, "--workspace", tmp_path / "new")
+        assert done.exit_code == 2 and words in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_workspace(tmp_path: Path) -> None:
     done = audiostyle("backup", tmp_path / "b.tar", "--workspace", tmp_path / "none")
     assert done.exit_code == 2

@@ -22,10 +22,21 @@ def test_scripts_are_read_by_their_shell(shell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"), [("sty", "stylize"), ("restore --work", "--workspace")]
+    ("typed", "expected"),
+    [
+        ("sty", "plain,stylize"),
+        ("restore --work", "plain,--workspace"),
+        ("stylize mel", "file,mel"),
+        ("stylize a.wav b.wav -o ", "file,"),
+        ("stylize --manifest p", "file,p"),
+        ("train ", "file,"),
+        ("stylize --method ver", "plain,verma-smith"),
+        ("stylize --init n", "plain,noise"),
+        ("data info esc5", "plain,esc50"),
+    ],
 )
 def test_completed_in_bash(typed: str, expected: str) -> None:
-    words = ["audiostyle", *typed.split()]
+    words = ["audiostyle", *typed.split(" ")]
     environment = {
         **os.environ,
         "_AUDIOSTYLE_COMPLETE": "bash_complete",
@@ -33,4 +44,4 @@ def test_completed_in_bash(typed: str, expected: str) -> None:
         "COMP_CWORD": str(len(words) - 1),
     }
     done = subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=False)
-    assert f"plain,{expected}" in done.stdout.split(), done.stderr
+    assert expected in done.stdout.split(), done.stderr

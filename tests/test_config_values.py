@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from conftest import RATE, tone
 
+from audiostyle.config import Config
 from audiostyle.errors import InputError
+from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.config import TrainConfig
+from pipeline.cli import main
 
 # What YAML 1.1, or pydantic, reads as another number than the one that is written.
 DOUBTFUL = [
@@ -86,6 +90,57 @@ def test_a_key_that_comes_twice_is_an_error(tmp_path: Path) -> None:
     path.write_text("epochs: 5\nseed: 1\nepochs: 6\n")
     with pytest.raises(InputError, match=r"line 3: has 'epochs' a second time"):
         TrainConfig.load(path)
+
+
+@pytest.mark.parametrize(
+    "config, field, value",
+    [
+        *((config, "seed", 2**32) for config in (TrainConfig, StylizeConfig, ReconstructConfig)),
+        *((config, "seed", -1) for config in (TrainConfig, StylizeConfig, ReconstructConfig)),
+        (ReconstructConfig, "momentum", 1.5),
+    ],
+)
+def test_what_a_stage_cannot_compute_with_is_refused_before_it_begins(
+    config: type[Config], field: str, value: object
+) -> None:
+    """A seed beyond what torch takes was a traceback in the middle of the work."""
+    with pytest.raises(InputError, match=f"{field}: input should be"):
+        config.parse({field: value}, "test")
+
+
+def test_the_largest_seed_gives_a_result(tmp_path: Path) -> None:
+    from audiostyle import transfer
+
+    settings = {"method": "base", "init": "noise", "iterations": 1, "phase_iterations": 1}
+    sound = (tone(seconds=0.5), RATE)
+    assert transfer(sound, sound, seed=2**32 - 1, **settings)[0].shape == (1, RATE // 2)
+
+
+def test_a_field_of_several_types_is_named_once() -> None:
+    with pytest.raises(InputError) as caught:
+        StylizeConfig.parse({"transpose": 100, "strength": 2}, "test")
+    assert str(caught.value) == (
+        "test: strength: input should be less than or equal to 1 (got 2); transpose: input should"
+        " be less than or equal to 36, or input should be 'auto' (got 100)"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cache", "prune", ".", "--max-gb"),
+        ("cache", "prune", ".", "--older-than"),
+        ("stylize", "--manifest", "m.csv", "--out", "out", "--dry-run", "--price-per-hour"),
+        ("doctor", "--limit"),
+        ("try", "--seconds"),
+    ],
+)
+@pytest.mark.parametrize("number", ["nan", "inf", "1e308"])
+def test_options_that_are_numbers_are_finite(words: tuple[str, ...], number: str) -> None:
+    """`nan` is in no range, and click takes it for one in any; JSON knows neither."""
+    done = CliRunner().invoke(main, [*words, number])
+    assert done.exit_code == 2, done.output
+    assert words[-1] in done.stderr and ("finite" in done.stderr or "range" in done.stderr)
 
 
 @pytest.mark.parametrize("text, seed", [("010", 10), ("0x10", None), ("1_0", None), ("yes", None)])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from conftest import RATE, ROOT, noise, tone
 from seaweedfs import BUCKET, SeaweedFS, seaweedfs, seaweedfs_server  # noqa: F401, fixtures
 
@@ -193,6 +194,15 @@ SOUND = (tone(seconds=1), RATE)
         ((np.full(RATE, 1e300), RATE), SOUND, {}, "content: holds samples that are not finite"),
         ((SOUND[0], 22050.5), SOUND, {}, "sample rate from 1000 to 1536000 Hz"),
         ((SOUND[0], 10), SOUND, {}, "sample rate from 1000 to 1536000 Hz"),
+        ((SOUND[0], "abc"), SOUND, {}, "sample rate from 1000 to 1536000 Hz"),
+        ((SOUND[0], float("nan")), SOUND, {}, "sample rate from 1000 to 1536000 Hz"),
+        ((SOUND[0], None), SOUND, {}, "sample rate from 1000 to 1536000 Hz"),
+        (([[0.1], [0.1, 0.2]], RATE), SOUND, {}, "content: is no array of numbers"),
+        ((torch.ones(RATE, dtype=torch.int16), RATE), SOUND, {}, "(got int16)"),
+        (SOUND, [SOUND, (np.zeros(RATE), RATE)], {}, "style[1]: is silent"),
+        (SOUND, [SOUND, SOUND], {"shares": 1}, "shares: a number for each style"),
+        (SOUND, SOUND, {"seed": 2**64}, "seed: input should be less than"),
+        (SOUND, SOUND, {"model": 3}, "model: 3"),
         (SOUND[0], SOUND, {}, "content: a path or (samples, rate) is needed (got ndarray)"),
         (SOUND, SOUND, {"method": "best"}, "method: must be one of default"),
         (SOUND, SOUND, {"strength": 2}, "strength"),
@@ -218,6 +228,24 @@ def test_what_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_numbers_of_any_kind_give_the_same_samples(classifier: Path) -> None:
+    samples = tone(seconds=1)
+    options: dict[str, Any] = {"model": classifier, "phase_iterations": 1}
+    right, _ = audiostyle.transfer(SOUND, SOUND, **options)
+    frozen = samples.astype(np.float64)
+    frozen.flags.writeable = False
+    for content in (
+        (frozen, np.int64(RATE)),
+        (np.repeat(samples, 2)[::2], float(RATE)),
+        (samples.tolist(), np.array(RATE)),
+        (torch.tensor(samples, requires_grad=True), torch.tensor(RATE)),
+        (np.asfortranarray(samples[None]), RATE),
+    ):
+        np.testing.assert_array_equal(audiostyle.transfer(content, SOUND, **options)[0], right)
+    for half in (samples.astype(np.float16), torch.tensor(samples).bfloat16()):
+        assert audiostyle.transfer((half, RATE), SOUND, **options)[0].shape == right.shape
+
+
 def test_a_spectrogram_there_and_back() -> None:
     sound = tone(seconds=1, harmonics=4)
     spectrum = audiostyle.magnitude(sound, n_fft=1024, hop_length=256)
@@ -228,6 +256,9 @@ def test_a_spectrogram_there_and_back() -> None:
     for settings in ({"n_fft": 7}, {"hop_length": 2048}, {"window": "kaiser"}):
         with pytest.raises(audiostyle.InputError, match=next(iter(settings))):
             audiostyle.magnitude(sound, **settings)
+    for wrong in ({"length": 22050.0}, {"length": "a"}, {"momentum": "a"}):
+        with pytest.raises(audiostyle.InputError, match=next(iter(wrong))):
+            audiostyle.griffin_lim(spectrum, n_fft=1024, hop_length=256, **wrong)
     with pytest.raises(audiostyle.InputError, match="no spectrogram"):
         audiostyle.magnitude(sound[:0])
 

@@ -108,6 +108,35 @@ def test_two_options_of_one_name_are_an_error_of_the_program() -> None:
         setting_options(Toy, "sise")
 
 
+def test_a_home_folder_that_the_shell_leaves_to_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shells make `~/x` a path where a word begins with it, but not in `--workspace=~/x`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value, folder in (("~/none", f"{tmp_path}/none"), ("x~/none", "x~/none")):
+        done = CliRunner().invoke(main, ["models", "list", f"--workspace={value}"])
+        assert f"workspace: {folder} has no registry yet" in done.stderr
+
+
+def test_an_address_with_one_slash_is_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`s3:/bucket/x` wrote into a folder `s3:`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.wav").write_bytes(b"x")
+    (tmp_path / "m.csv").write_text("id,content,style\na,s3:/bucket/a.wav,a.wav\n")
+    for words in (
+        ("a.wav", "a.wav", "-o", "s3:/bucket/c.wav"),
+        ("s3:/bucket/a.wav", "a.wav", "-o", "c.wav"),
+        ("--contents", "*.wav", "--styles", "*.wav", "--out", "s3:/bucket/out"),
+        ("--manifest", "m.csv", "--out", "out"),
+    ):
+        done = CliRunner().invoke(main, ["stylize", *words])
+        assert done.exit_code == 2 and "s3:/bucket/" in done.stderr, done.output
+        assert "s3://bucket/" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"a.wav", "m.csv"}
+
+
 def test_an_error_names_option_and_value() -> None:
     with pytest.raises(InputError, match=r"options: size: .*'x'"):
         overlay(Toy(), {"setting__size": "x"})

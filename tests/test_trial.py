@@ -1,5 +1,6 @@
 """`audiostyle try`: its page in a headless Chromium, and its server to whoever else asks."""
 
+import asyncio
 import csv
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from browsing import NARROW, WIDE, Visit
 from conftest import DEADLINE, RATE, ROOT, noise, tone
 
 from audiostyle import audio
+from audiostyle.errors import InputError
+from pipeline.trial.sounds import Limits, Sounds
 
 AXE = Path(__file__).parent / "browser/node_modules/axe-core/axe.min.js"
 EVIL = "<img src=x onerror=alert(1)> 'ä' #1?.wav"
@@ -327,6 +330,32 @@ def test_what_the_server_refuses(server: Server, recordings: Path) -> None:
     ):
         status, text, _ = answer(f"{server.address}transfers", body)
         assert (status, words in json.loads(text)["error"]) == (422, True), text
+
+
+def test_what_is_refused_takes_no_room(recordings: Path, tmp_path: Path) -> None:
+    """A recording that was too large counted as room that came back."""
+    sounds = Sounds(tmp_path, Limits(megabytes=1, total_megabytes=1))
+    content = (recordings / "melody.wav").read_bytes()
+
+    def is_taken(size: int) -> bool:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+            yield b"LIST" + (size - len(content) - 8).to_bytes(4, "little")
+            yield bytes(size - len(content) - 8)
+
+        try:
+            path = asyncio.run(sounds.receive("a.wav", pieces()))
+        except InputError:
+            return False
+        sounds.add("a.wav", path)
+        return True
+
+    assert is_taken(700_000)
+    for _ in range(3):
+        assert not is_taken(2_000_000)
+        assert not is_taken(700_000)
+    assert is_taken(250_000)
+    assert len(list(tmp_path.rglob("recording.wav"))) == 2
 
 
 def test_the_row_names_each_recording_apart(server: Server, recordings: Path) -> None:

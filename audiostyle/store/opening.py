@@ -8,6 +8,7 @@ from audiostyle.store.base import Store, Stream
 from audiostyle.store.folder import FolderStore
 from audiostyle.uris import (
     file_path,
+    is_address,
     require_no_secret,
     scheme_of,
     shown_address,
@@ -28,7 +29,7 @@ def open_store(address: Path | str) -> Store:
         return S3Store(*split_s3(address))
     if scheme == "file":
         return FolderStore(file_path(address))
-    if "://" in address:
+    if is_address(address):
         raise InputError(
             f"{shown_address(address)}: is no store; use s3://bucket/prefix, file:///folder or a"
             " path"

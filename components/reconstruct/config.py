@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from audiostyle.audio import Subtype
-from audiostyle.config import NO_EFFECT, Config
+from audiostyle.config import NO_EFFECT, Config, Seed
 
 
 class ReconstructConfig(Config):
@@ -18,9 +18,10 @@ class ReconstructConfig(Config):
     momentum: float = Field(
         0.99,
         ge=0,
+        le=1,
         description="momentum of Griffin-Lim: 0 (Griffin and Lim 1984), 0.99 (Perraudin 2013)",
     )
-    seed: int = Field(0, description="seed of the random phase")
+    seed: Seed = Field(0, description="seed of the random phase")
     format: Literal["wav", "flac"] = Field("wav", description="format of the recordings")
     subtype: Subtype = Field(
         "PCM_16", description="sample format: PCM_16, PCM_24 or FLOAT (WAV only)"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from audiostyle.config import NO_EFFECT, Config
+from audiostyle.config import NO_EFFECT, Config, Seed
 from audiostyle.network_config import ALEXNET_TAPS, TAPS
 from components.stylize import methods
 from components.stylize.networks.catalog import CATALOG, Name
@@ -76,7 +76,7 @@ class StylizeConfig(Config):
     tolerance: float = Field(
         1e-4, ge=0, lt=1, description="stop when 20 steps lower the loss by less than this share"
     )
-    seed: int = Field(0, ge=0, description="seed of random filters and of the noise to start from")
+    seed: Seed = Field(0, description="seed of random filters and of the noise to start from")
     window_seconds: float = Field(
         12.0,
         ge=1,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from audiostyle.config import NO_EFFECT, Config
+from audiostyle.config import NO_EFFECT, Config, Seed
 from audiostyle.network_config import NetworkConfig
 
 
@@ -40,7 +40,7 @@ class TrainConfig(Config):
     label_smoothing: float = Field(
         0.05, ge=0, lt=1, description="share of a label spread over all classes"
     )
-    seed: int = Field(0, description="seed of weights, order, augmentation and dropout")
+    seed: Seed = Field(0, description="seed of weights, order, augmentation and dropout")
     device: str = Field(
         "auto",
         description="where to compute: auto, cpu, cuda or cuda:N",

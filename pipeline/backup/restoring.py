@@ -11,6 +11,7 @@ from typing import Any
 
 from audiostyle import files
 from audiostyle.errors import InputError
+from audiostyle.files_at import open_plain
 from audiostyle.untrusted import json_value
 from pipeline.backup import FORMAT, FORMAT_VERSION, HASHES, HEAD, ROOT, Content
 
@@ -46,12 +47,12 @@ def restore(source: Path, workspace: Path) -> Content:
 
 def _read(source: Path, folder: Path) -> Content:
     try:
-        with source.open("rb") as file:
+        with open_plain(source) as file:
             compressed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
             with tarfile.open(fileobj=file, mode="r:gz" if compressed else "r:") as archive:
                 return _unpack(archive, source, folder)
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         raise InputError(f"{source}: is no file") from None
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{source}: two of its names meet ({error.filename})") from None

@@ -9,7 +9,7 @@ from typing import Any
 from audiostyle.errors import InputError
 from audiostyle.manifest import Columns, Row, rows
 from audiostyle.recordings import beside, is_object
-from audiostyle.uris import file_path, scheme_of, split_object
+from audiostyle.uris import file_path, is_address, scheme_of, split_object
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import COLUMNS, SAFE_ID
@@ -163,7 +163,7 @@ class _Reader:
         try:
             if scheme_of(text) == "file":
                 text = str(file_path(text))
-            if "://" in text and not is_object(text):
+            if is_address(text) and not is_object(text):
                 raise InputError(f"{text:.120}: a path, file:// or s3://bucket/key is needed")
             if is_object(text):
                 split_object(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audiostyle.errors import InputError
+from audiostyle.option_types import Number
 from audiostyle.options import setting_options, values_from
 from audiostyle.terminal import say
 from pipeline.bulk.config import BulkConfig
@@ -30,7 +31,7 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--styles", metavar="GLOB", help="… in every one of these styles."),
         click.option("--out", metavar="URI", help="Folder or s3://bucket/prefix of the results."),
         click.option("--dry-run", is_flag=True, help="Print the plan: items, time, cost."),
-        click.option("--price-per-hour", type=click.FloatRange(0), help="Of one machine."),
+        click.option("--price-per-hour", type=Number(0, 1e9), help="Of one machine."),
         click.option("--shard", metavar="I/N", default="0/1", help="Do every N-th item from I on."),
         setting_options(BulkConfig),
     ]

@@ -9,6 +9,7 @@ import click
 
 from audiostyle.command import Group
 from audiostyle.errors import InputError
+from audiostyle.option_types import Number
 from audiostyle.terminal import say, say_fields
 from pipeline.commands.answers import Answer, answering
 
@@ -45,8 +46,8 @@ def stat(uri: str) -> Answer:
 
 @cache.command()
 @_URI
-@click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Delete these.")
-@click.option("--max-gb", type=click.FloatRange(0), help="Delete the oldest beyond this size.")
+@click.option("--older-than", type=Number(0, 1e6), metavar="DAYS", help="Delete these.")
+@click.option("--max-gb", type=Number(0, 1e9), help="Delete the oldest beyond this size.")
 @answering("cache-prune")
 def prune(uri: str, older_than: float | None, max_gb: float | None) -> Answer:
     """Delete old objects; they are computed again when needed."""

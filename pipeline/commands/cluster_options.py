@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from audiostyle.option_types import Number
 from audiostyle.options import overlay, setting_options
 from pipeline.cluster_config import ConnectionSettings
 from pipeline.commands.options import with_options
@@ -29,7 +30,7 @@ _WAITING = (
     click.option("--wait", is_flag=True, help="Show each task's state until the run has ended."),
     click.option(
         "--poll",
-        type=click.FloatRange(0.1),
+        type=Number(0.1, 86400),
         default=5.0,
         show_default=True,
         metavar="SECONDS",

@@ -25,6 +25,13 @@ MIRROR = click.option(
 )
 
 
+def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """For shells: the names of data sets that begin so."""
+    from components.preprocess.datasets.registry import published
+
+    return [name for name in published() if name.startswith(incomplete)]
+
+
 @click.group(cls=Group)
 def data() -> None:
     """Data sets by name."""
@@ -48,7 +55,7 @@ def list_() -> Answer:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=_names)
 @answering("data-info")
 def info(name: str) -> Answer:
     """Show what is known of a data set: addresses, hashes, license, citation."""
@@ -74,7 +81,7 @@ def info(name: str) -> Answer:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=_names)
 @HOME
 @MIRROR
 @click.option("--hash", default="", metavar="md5:…|sha256:…", help="The archive's.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from audiostyle.command import Command
+from audiostyle.option_types import Number
 from audiostyle.uris import require_no_secret
 from pipeline.commands.answers import Answer, answering
 from pipeline.commands.cluster_options import chosen, connected
@@ -23,7 +24,7 @@ _STATES = {"ok": "ok", "absent": "not set up", "problem": "problem"}
 @click.option("--store", default="", metavar="URI", help="A bucket to try: s3://bucket/prefix.")
 @click.option(
     "--limit",
-    type=click.FloatRange(1),
+    type=Number(1, 86400),
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from audiostyle.uris import require_no_secret
+from audiostyle.uris import is_address, require_no_secret
 from pipeline.classifiers import registry_uri as registry_uri
 
 if TYPE_CHECKING:  # it imports torch, for which `--help` does not wait
@@ -91,7 +91,7 @@ def with_cache(settings: "Settings", uri: str | None) -> "Settings":
     """
     if uri is None:
         return settings
-    place = uri if not uri or "://" in uri else str(Path(uri).absolute())
+    place = uri if not uri or is_address(uri) else str(Path(uri).absolute())
     place = require_no_secret("cache", place)
     preprocess = settings.preprocess.model_copy(update={"cache": place})
     return settings.model_copy(update={"preprocess": preprocess})

@@ -11,6 +11,7 @@ import click
 from audiostyle.artifacts import CLASSIFIER, opening
 from audiostyle.command import Command
 from audiostyle.errors import InputError
+from audiostyle.option_types import Number
 from audiostyle.terminal import say
 from pipeline.classifiers import classifier_of
 from pipeline.commands.options import TRACKING, WORKSPACE
@@ -24,7 +25,7 @@ HOST = "127.0.0.1"
     "--seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(1, 600),
+    type=Number(1, 600),
     help="Longest recording.",
 )
 @click.option(

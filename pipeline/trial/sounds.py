@@ -81,13 +81,13 @@ class Sounds:
         try:
             with path.open("xb") as file:
                 async for chunk in chunks:
-                    size += len(chunk)
-                    if size > most:
+                    if size + len(chunk) > most:
                         raise InputError(
                             f"{name}: is larger than {self.limits.megabytes} MB, the limit of this"
                             " page"
                         )
                     self._take(len(chunk))
+                    size += len(chunk)
                     file.write(chunk)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -107,6 +107,9 @@ class Sounds:
         except AudioError as error:
             self._remove(path)
             raise InputError(f"{name}: {error.reason}") from None
+        except BaseException:
+            self._remove(path)
+            raise
         with self._lock:
             self._sounds[sound.id] = sound
         return sound

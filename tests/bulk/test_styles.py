@@ -85,6 +85,12 @@ def test_what_people_call_a_style(here: Path) -> None:
         wav(here / "many" / f"{number:03d}.wav", tone(seconds=0.2))
     many = style_of(["many"], []).places
     assert len(many) == MOST and many[0].name == "000.wav" and many[-1].name > "050.wav"  # type: ignore[union-attr]
+    # A name with the sign that ends it, and one in the form in which a Mac has names of folders.
+    for label in ("a@b", "Bl\u00e4ser"):
+        wav(here / "data" / label / "x.wav", tone(seconds=0.5))
+    for label in ("a@b", "Bl\u00e4ser", "Bla\u0308ser"):
+        (place,) = style_of([f"class:{label}@data"], []).places
+        assert str(place).endswith("/x.wav"), label
     beside = style_of(["class:bell@data", "low.wav"], [], here / "m.csv").places
     assert beside[0] == here / "data/bell/0.wav" and beside[-1] == here / "low.wav"
 
@@ -93,9 +99,13 @@ def test_what_people_call_a_style(here: Path) -> None:
     "texts, shares, words",
     [
         (["low.wav", "content.wav"], "0.7", "shares: has 1 numbers for 2 styles"),
-        (["low.wav"], "0", r"shares: must be numbers above 0, such as .* \(got '0'\)"),
-        (["low.wav"], "nan", "shares: must be numbers above 0"),
-        (["low.wav"], "much", "shares: must be numbers above 0"),
+        (["low.wav"], "0", r"shares: must be numbers from 0.000001 to 1000000.* \(got '0'\)"),
+        (["low.wav"], "nan", "shares: must be numbers from"),
+        (["low.wav"], "much", "shares: must be numbers from"),
+        (["low.wav"] * 2, "1e308,1e308", "shares: must be numbers from"),
+        (["low.wav"] * 2, "1e-320,1", "shares: must be numbers from"),
+        (["low.wav"], "1_0", "shares: must be numbers from"),
+        (["low.wav"], "1e999", "shares: must be numbers from"),
         (["low.wav"] * 21, "", "style: has 21 recordings; 1 to 20"),
         (["class:flute@data"], "", "has no class 'flute'; there are bell, reed"),
         (["class:@data"], "", "must be class:NAME@DATA"),
@@ -104,6 +114,8 @@ def test_what_people_call_a_style(here: Path) -> None:
         (["class:reed@s3://bucket/data"], "", "on this machine"),
         (["data"], "", "no recordings directly in it"),
         (["http://host/a.wav"], "", "s3://bucket/key is needed"),
+        (["s3:/bucket/a.wav"], "", "s3://bucket/key is needed"),
+        (["class:reed@now@here"], "", "now@here does not exist"),
     ],
 )
 def test_what_is_no_style(here: Path, texts: list[str], shares: str, words: str) -> None:

@@ -70,6 +70,8 @@ def _check_values(name: str, values: Tensor, least: float, first_frame: int = 0)
 def check_length(length: int, frames: int, hop_length: int) -> None:
     """Raises InputError where so many samples do not have so many frames."""
     low, high = hop_length * (frames - 1), hop_length * frames - 1
+    if not isinstance(length, int | np.integer):
+        raise InputError(f"length: {length!r} is not an integer")
     if not low <= length <= high:
         raise InputError(f"length: {length} samples; {frames} frames mean {low} to {high}")
 
@@ -97,7 +99,7 @@ def settings(
             raise InputError(f"{name}: {value!r} is not an integer from {least}")
     if not isinstance(hop_length, int | np.integer) or not 1 <= hop_length <= n_fft // 2:
         raise InputError(f"hop_length: {hop_length!r} is not an integer from 1 to {n_fft // 2}")
-    if not 0 <= momentum <= 1:  # NaN too
+    if not isinstance(momentum, int | float | np.number) or not 0 <= momentum <= 1:  # NaN too
         raise InputError(f"momentum: {momentum!r} is not from 0 to 1")
     starts: dict[str, tuple[Start, ...]] = {
         "auto": ("pghi", "phase") if has_phase else ("pghi",),
