@@ -51,6 +51,9 @@ class _Ending(click.Command):
     ) -> Any:
         """Run the command line and end the program, with click's words for wrong options."""
         args = [_with_home(each) for each in (sys.argv[1:] if args is None else args)]
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal of few characters: others are spelled out, as on standard error.
+            sys.stdout.reconfigure(errors="backslashreplace")
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **more)
         try:

@@ -1,5 +1,7 @@
 """Files in and out: formats, errors that name the file, writes that are whole or not there."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,30 @@ def test_write_is_whole_or_not_there(tmp_path: Path) -> None:
         audio.write(path, tone(), 10**9)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["a.flac"]
+
+
+@pytest.mark.parametrize("form", ["wav", "flac"])
+@pytest.mark.parametrize("kilobytes", [0, 8, 1000])
+def test_a_full_disk_is_named(form: str, kilobytes: int, tmp_path: Path) -> None:
+    """The decoder says no more than "System error", which was a traceback."""
+    limit = kilobytes * 1024
+    program = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "import numpy as np\n"
+        "from audiostyle import audio\n"
+        "noise = np.random.default_rng(0).standard_normal((2, 200_000)) / 9\n"
+        "try: audio.write(sys.argv[1], noise.astype(np.float32).clip(-1, 1), 44100)\n"
+        "except OSError as error: print(error)\n"
+    )
+    path = tmp_path / f"a.{form}"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False
+    )
+    is_room = limit > 900_000
+    assert done.stderr == "" and done.stdout == (
+        "" if is_room else f"[Errno 27] File too large: '{path}'\n"
+    )
+    assert path.exists() == is_room and len(list(tmp_path.iterdir())) == is_room
 
 
 @pytest.mark.parametrize(

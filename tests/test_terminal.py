@@ -93,6 +93,14 @@ def test_errors_of_commands_and_of_click(arguments: tuple[str, ...], tmp_path: P
     assert r"\x1b" in done.stderr
 
 
+def test_a_terminal_of_few_characters(tmp_path: Path) -> None:
+    """What it lacks is spelled out; it ended the command with a traceback."""
+    for encoding in ("latin-1", "ascii", "cp437"):
+        done = run("stylize", "--help", env={"PYTHONIOENCODING": encoding}, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "--contents GLOB" in done.stdout
+
+
 PASSWORDS = ("p4ss", "p/4ss", "p#4ss", "p?4ss", "p@4ss", "p:4ss", "p%204ss")
 
 

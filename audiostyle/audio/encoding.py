@@ -1,5 +1,6 @@
 """Encoding to WAV and FLAC: limits known before the work, files whole or not there."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ import numpy as np
 import soundfile
 
 from audiostyle.audio.recording import Samples
-from audiostyle.errors import InputError
+from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.files import replacing
+from audiostyle.files_at import naming
 
 # Metadata that libsndfile writes into both WAV and FLAC.
 Tag = Literal["title", "comment", "software"]
@@ -21,6 +23,8 @@ _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
 # Bytes of samples from which a WAV file is written as RF64, its form with 64-bit sizes
 # (EBU Tech 3306): WAV's own have 32. The margin is for headers and tags.
 _RF64_BYTES = (1 << 32) - (1 << 20)
+# Bytes that are written to see why others could not be.
+_PROBE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,23 @@ def writing(
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(path) as temporary,
+        _explained(path, temporary),
         soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype, format=form) as file,
     ):
         for name, text in (tags or {}).items():
             setattr(file, name, text)
         yield lambda samples: file.write(samples.T)
+
+
+@contextmanager
+def _explained(path: Path, temporary: Path) -> Iterator[None]:
+    """An error of libsndfile while it writes a file, as the system's, which says what it was."""
+    try:
+        yield
+    except soundfile.SoundFileError as error:
+        # libsndfile says "System error". Writing more tells why, as where the disk is full.
+        with naming(path), temporary.open("ab") as file:
+            file.write(bytes(_PROBE))
+            file.flush()
+            os.fsync(file.fileno())
+        raise AudiostyleError(f"{path}: cannot be written: {error}") from None
