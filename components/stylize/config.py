@@ -125,10 +125,10 @@ class StylizeConfig(Config):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers whose activations the method can take."""
+        """The layers whose activations the method can take, where the classifier has them."""
         if self.method == "pretrained" and self.network:
             return CATALOG[self.network].layers
-        return ALEXNET_TAPS if self.method == "verma-smith" else TAPS
+        return ALEXNET_TAPS if self.method in ("verma-smith", "trained") else TAPS
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "StylizeConfig":

@@ -24,8 +24,16 @@ def test_from_training_to_a_stylized_set(
     metrics = json.loads((model / "metrics.json").read_text())
     text = card.write(opened, metrics, spectrogram_set.read(spectrograms))
     assert "`conv1` … `conv5`" in text
-    given = ["--pairs", str(pairs), "--out", str(out), "--method", "verma-smith"]
     few = ["--iterations", "3"]
+    # Of the paper's method, the layers are the classifier's: five here, four in ours.
+    last = ["--method", "trained", "--content-layers", "[conv5]", "--batch", "1", *few]
+    given = ["--pairs", str(pairs), "--out", str(tmp_path / "last"), *last]
+    refused = CliRunner().invoke(stage, [*given, "--classifier", str(classifier)])
+    assert refused.exit_code == 2
+    assert "content_layers: must be of conv1, conv2, conv3, conv4 for this" in refused.output
+    done = CliRunner().invoke(stage, [*given, "--classifier", str(model)])
+    assert done.exit_code == 0, done.output
+    given = ["--pairs", str(pairs), "--out", str(out), "--method", "verma-smith"]
     refused = CliRunner().invoke(stage, [*given, *few, "--classifier", str(classifier)])
     assert refused.exit_code == 2
     assert "network.architecture: alexnet" in refused.output and not out.exists()

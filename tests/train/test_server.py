@@ -17,10 +17,11 @@ import made_sets
 import mlflow
 import numpy as np
 import pytest
+import soundfile
 import torch
 import warm_processes
 from click.testing import CliRunner
-from conftest import DEADLINE
+from conftest import DEADLINE, RATE, noise, tone
 from mlflow_server import Line, MlflowServer
 from seaweedfs import SeaweedFS
 
@@ -393,3 +394,38 @@ def test_a_training_outlives_the_server(
     executed, last = again("--if-changed")
     assert "train" not in executed and "register" not in executed
     assert f"version {made.version}: unchanged" in last
+
+
+def test_alexnet_is_a_champion_for_every_method(
+    mlflow_server: MlflowServer,
+    history: dict[str, dict[str, str]],
+    clips: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Registered, loaded from the server, and used by those that need it and those that do not."""
+    layers = {"architecture": "alexnet", "channels": (4, 6, 8, 6, 6), "bands": 16}
+    train(clips, tmp_path / "alexnet", made_sets.training(network=layers, epochs=2))
+    told = register(tmp_path / "alexnet", clips, mlflow_server.uri, GATE)
+    at = ["--tracking-uri", mlflow_server.uri]
+    promoted = CliRunner().invoke(main, ["models", "promote", told["version"], *at])
+    assert promoted.exit_code == 0, promoted.output
+    card = CliRunner().invoke(main, ["models", "card", told["version"], *at]).output
+    assert "`conv1` … `conv5`" in card
+
+    ours = network.load(tmp_path / "alexnet")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
+    served = mlflow.pytorch.load_model(f"models:/{MODEL}@champion")
+    for batch in (1, 3):
+        x = torch.rand(batch, ours.spectrogram.bins, ours.spectrogram.clip_frames)
+        np.testing.assert_allclose(served(x).detach(), ours(x).detach(), rtol=1e-4, atol=1e-4)
+
+    sounds = [tmp_path / name for name in ("a.wav", "b.wav")]
+    for path, sound in zip(sounds, (tone(seconds=1), noise(seconds=1)), strict=True):
+        soundfile.write(path, sound, RATE)
+    for method in ("default", "notes", "trained", "verma-smith"):
+        out = tmp_path / f"{method}.wav"
+        line = ["stylize", *map(str, sounds), "-o", str(out), *at, "--method", method]
+        done = CliRunner().invoke(main, [*line, "--iterations", "2"])
+        assert done.exit_code == 0, done.output
+        assert np.isfinite(soundfile.read(out)[0]).all()

@@ -37,6 +37,11 @@ class Pretrained(Trained):
             style_layers=entry.style,
         )
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Of the network from elsewhere."""
+        return self.config.layers
+
     def observer(self, start: Tensor) -> Observer:
         """Activations of what the network hears of magnitudes; see `networks/hearing.py`."""
         hear = hearing(self.network.name, start, self.spectrogram)

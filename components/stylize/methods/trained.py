@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from audiostyle.errors import InputError
+from audiostyle.network import Classifier
+from components.stylize.config import StylizeConfig
 from components.stylize.methods.parts.method import (
     Contents,
     Defaults,
@@ -31,6 +34,21 @@ class Trained(Method):
     # Steps of a tenth of a neper: with ten times shorter ones no cell moves by more than 9 dB in a
     # hundred, so that the style's weight hardly mattered between 1 and 1000.
     defaults = Defaults(init="content", iterations=100, learning_rate=0.1, style_weight=1)
+
+    def __init__(self, config: StylizeConfig, model: Classifier) -> None:
+        super().__init__(config, model)
+        for name in ("content_layers", "style_layers"):
+            for layer in getattr(config, name) or ():
+                if layer not in self.layers:
+                    raise InputError(
+                        f"{name}: must be of {', '.join(self.layers)} for this classifier"
+                        f" (got {layer!r:.80})"
+                    )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Of the network whose activations are taken, by name."""
+        return self.model.taps
 
     def observer(self, start: Tensor) -> Observer:
         """What gives activations of magnitudes like those of `start`, [batch, bins, frames]."""

@@ -34,12 +34,12 @@ class VermaSmith(Trained):
     )
 
     def __init__(self, config: StylizeConfig, model: Classifier) -> None:
-        super().__init__(config, model)
         if model.network.architecture != "alexnet":
             raise InputError(
                 "method: verma-smith needs a classifier of AlexNet's architecture: train one with"
                 " network.architecture: alexnet (in section train), and name it with --model"
             )
+        super().__init__(config, model)
         top = 0.49 * self.spectrogram.sample_rate
         self._bank = filterbank(self.spectrogram, "mel", _BANDS, _F_MIN, top).to(self.device)
 
