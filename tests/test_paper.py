@@ -38,20 +38,31 @@ def test_an_interrupted_run_ends_with_the_same_tables(classifier: Path, tmp_path
     out, errors = start(whole, classifier).communicate(timeout=2 * DEADLINE)
     assert out.splitlines()[-1].startswith("{"), errors
     assert json.loads(out.splitlines()[-1])["size"] == "tiny"
-    for awaited in ("transfer-*", "table-1-*"):
+    # Inside a row, of which one pair is finished, and inside table 1.
+    for awaited, kill in (("transfer-*", signal.SIGTERM), ("table-1-*", signal.SIGKILL)):
         process = start(broken, classifier)
         while process.poll() is None and not list((broken / "state").glob(awaited)):
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        if awaited == "table-1-*":  # two at once would remove each other's unfinished files
+            process.send_signal(signal.SIGSTOP)
+            out, errors = start(broken, classifier).communicate(timeout=DEADLINE)
+            assert not out
+            assert f"state: {broken / 'state'}: another run computes there" in errors
+        process.send_signal(kill)
         process.communicate(timeout=DEADLINE)
         assert not (broken / "docs" / "paper.md").exists()
     pieces = {path: path.stat().st_mtime_ns for path in (broken / "state").glob("transfer-*")}
-    assert pieces
-    # What a kill may leave behind, and a piece that is damaged.
-    damaged = min(pieces)
-    damaged.write_bytes(damaged.read_bytes()[:100])
+    assert len(pieces) > 2
+    # Pieces that are damaged: one is cut off, and of others a byte has changed.
+    cut, *changed = [*sorted(pieces)[:2], *(broken / "state").glob("table-1-*")]
+    cut.write_bytes(cut.read_bytes()[:100])
+    for path in changed:
+        content = path.read_bytes()
+        path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
     out, errors = start(broken, classifier).communicate(timeout=2 * DEADLINE)
     assert out.splitlines()[-1].startswith("{"), errors
-    assert f"{damaged}: damaged, and computed again" in out
+    for path in (cut, *changed):
+        assert f"{path}: damaged, and computed again" in out
     assert tables(broken) == tables(whole)
-    assert {path.stat().st_mtime_ns for path in pieces if path != damaged} <= {*pieces.values()}
+    now = {path: path.stat().st_mtime_ns for path in pieces}
+    assert {path for path in pieces if now[path] != pieces[path]} == {cut, changed[0]}

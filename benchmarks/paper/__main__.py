@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -182,6 +183,14 @@ def main() -> None:
 
 def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
     device = network.device_of(options.device)
+    state = State(folder, lineage({}, device).get("git_revision", ""))
+    with nullcontext() if options.finished else state.adding():
+        _compare(size, state, options)
+
+
+def _compare(size: Size, state: State, options: argparse.Namespace) -> None:
+    folder = state.folder
+    device = network.device_of(options.device)
     compute = not options.finished
 
     @cache
@@ -200,7 +209,6 @@ def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
         print(
             "notes are not measured: basic-pitch (pip install --no-deps) or onnxruntime is missing"
         )
-    state = State(folder, lineage({}, device).get("git_revision", ""))
     heard = pairs(size)
     transfers = compare(state, size, heard, model_of, compute=compute)
     table = table_1(state, heard[0], own, size, compute=compute)

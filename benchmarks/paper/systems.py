@@ -114,7 +114,7 @@ TINY = Size(
     ),
     filters=16,
     steps=1000,
-    pairs=1,
+    pairs=2,
     every=3,
 )
 
