@@ -26,7 +26,7 @@ def list_() -> Answer:
     for name, entry in CATALOG.items():
         layers = f"{entry.layers[0]} to {entry.layers[-1]}"
         files = ", ".join(file for file, _ in entry.published)
-        rows.append((name, layers, entry.hears, files or "none of PyTorch's"))
+        rows.append((name, layers, entry.hears, files or "sound8.pth of a port"))
     values = [{"name": name, **vars(entry)} for name, entry in CATALOG.items()]
     return Answer(values, partial(say_table, rows))
 

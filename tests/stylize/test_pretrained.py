@@ -341,14 +341,17 @@ def test_convert(state_dict: Path, tmp_path: Path) -> None:
 
 def test_convert_refuses_by_name_and_leaves_nothing(state_dict: Path, tmp_path: Path) -> None:
     digest = artifacts.file_digest(state_dict)
-    good, bad = (tmp_path / f"w-{head}.pth" for head in (digest[:8], "01234567"))
-    for path in (good, bad):
+    # Digits may be a date, but not those of a published file.
+    names = ("0123456a", "10086976", digest[:8], "20261126")
+    bad, other, good, dated = (tmp_path / f"w-{name}.pth" for name in names)
+    for path in (bad, other, good, dated):
         path.write_bytes(state_dict.read_bytes())
     there = tmp_path / "there.safetensors"
     there.write_text("mine")
     out = tmp_path / "out.safetensors"
     for line, words in (
-        ([bad, out], "its name says that its SHA-256 begins with 01234567"),
+        ([bad, out], "its name says that its SHA-256 begins with 0123456a"),
+        ([other, out], "its name says that its SHA-256 begins with 10086976"),
         ([good, out, "--sha256", "f" * 64], f"expected SHA-256 {'f' * 64}, got {digest}"),
         ([good, out, "--network", "vggish"], f"{good}: lacks features.0.weight, which vggish has"),
         ([good, there], "is there already, and is not replaced"),
@@ -361,10 +364,12 @@ def test_convert_refuses_by_name_and_leaves_nothing(state_dict: Path, tmp_path: 
         assert done.exit_code == 2, done.output
         assert words in done.output
         assert len(done.output.strip().splitlines()) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {good.name, bad.name, there.name}
+    assert {*tmp_path.iterdir()} == {bad, other, good, dated, there}
     assert there.read_text() == "mine"
-    done = CliRunner().invoke(main, ["networks", "convert", str(good), str(out)])
-    assert done.exit_code == 0, done.output
+    for path in (good, dated):
+        out = path.with_suffix(".safetensors")
+        done = CliRunner().invoke(main, ["networks", "convert", str(path), str(out)])
+        assert done.exit_code == 0, done.output
 
 
 def test_networks_are_listed() -> None:
