@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from click.types import StringParamType
 
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.extras import extra_of
 from audiostyle.files import write_text
-from audiostyle.option_types import text_type
+from audiostyle.option_types import own_type
 from audiostyle.task_events import send_warnings
 from audiostyle.terminal import end_for_closed_pipe, log_to_stderr, printable_trace, say, say_error
 
@@ -36,10 +35,7 @@ class _Ending(click.Command):
         # Of each command, so that its help is the same by itself and below a group.
         self.context_settings.setdefault("help_option_names", ["-h", "--help"])
         for parameter in self.params:
-            if type(parameter.type) is StringParamType:
-                is_option = isinstance(parameter, click.Option)
-                name = parameter.metavar or ("" if is_option else parameter.name)
-                parameter.type = text_type(name or "")
+            parameter.type = own_type(parameter)
 
     def main(
         self,

@@ -76,10 +76,9 @@ def rows(manifest: Path | str, columns: Columns) -> Iterator[Row]:
 
 
 def shard(items: Iterable[T], index: int, count: int) -> Iterator[T]:
-    """Every `count`-th item from `index` on, which deals all items out among `count` tasks.
+    """Every `count`-th item from `index` on: neighbors, often of one length, go to different tasks.
 
-    Neighbors, often of one length, go to different tasks. A shard may be empty. Raises InputError
-    for an index that is none of 0 to count - 1.
+    A shard may be empty. Raises InputError for an index that is none of 0 to count - 1.
     """
     if not 0 <= index < count:
         raise InputError(f"shard: must be from 0/{count} to {count - 1}/{count} (got {index})")
@@ -131,7 +130,9 @@ def _csv(name: str, text: str, columns: Columns) -> Iterator[Row]:
     try:
         for fields in reader:
             begin, line = line, reader.line_num + 1
-            if not fields:
+            while len(fields) > len(header) and not fields[-1].strip():
+                fields.pop()  # empty columns to the right, as spreadsheets write them
+            if not any(fields):
                 continue  # a blank line
             if not header:
                 header = [field.strip() for field in fields]
@@ -222,7 +223,6 @@ def _yaml(name: str, text: str, columns: Columns) -> Iterator[Row]:
     except yaml.YAMLError as error:
         raise InputError(f"{name}: is not YAML: {' '.join(str(error).split())}") from None
     try:
-        # As in untrusted.py, which is without line numbers.
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader)):
             raise InputError(f"{name}: has an alias (*), and none is followed")
         root = loader.get_single_node()
@@ -231,8 +231,8 @@ def _yaml(name: str, text: str, columns: Columns) -> Iterator[Row]:
     finally:
         loader.dispose()
     if root is not None and not isinstance(root, yaml.SequenceNode):
-        first = columns.needed[0]
-        raise InputError(f"{name}: is not a list of rows; each must begin with '- {first}: …'")
+        begin = f"- {columns.needed[0]}: …"
+        raise InputError(f"{name}: is not a list of rows; each must begin with {begin!r}")
     for node in root.value if root is not None else ():
         yield _yaml_row(node, columns)
 
@@ -240,7 +240,7 @@ def _yaml(name: str, text: str, columns: Columns) -> Iterator[Row]:
 def _yaml_row(node: Any, columns: Columns) -> Row:
     line = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
-        return Row(line, {}, _no_mapping(node.value))
+        return Row(line, {}, _no_mapping(_yaml_text(node)))
     cells: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
@@ -286,8 +286,8 @@ def _row(line: int, cells: dict[str, Any], columns: Columns) -> Row:
 
 
 def _no_mapping(value: object) -> str:
-    kind = {list: "a list", str: "text", type(None): "null", bool: "a truth value"}
-    return f"must be names with values, not {kind.get(type(value), 'a number')}: {value!r:.60}"
+    kinds = {list: "a list", str: "text", type(None): "null", bool: "a truth value"}
+    return f"must be names with values, not {kinds.get(type(value), 'a number')}: {value!r:.60}"
 
 
 # By the ending of a name.

@@ -26,7 +26,13 @@ class Number(click.FloatRange):
 
 
 class Place(StringParamType):
-    """A file, a folder, or an address, as text; shells complete files."""
+    """A file, a folder, or an address, as text; shells complete files. An argument is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text."""
+        if value == "" and isinstance(param, click.Argument):
+            self.fail("is empty; a path or an address is needed", param, ctx)
+        return super().convert(value, param, ctx)
 
     def shell_complete(
         self, _ctx: click.Context, _param: click.Parameter, incomplete: str
@@ -48,9 +54,29 @@ class Word(StringParamType):
         return [CompletionItem(word) for word in self._words if word.startswith(incomplete)]
 
 
-def text_type(metavar: str) -> StringParamType:
-    """The type of a text that the help calls so: a place, one of several words, or any text."""
-    if metavar.upper() in _PLACES:
+class FilePath(click.Path):
+    """A path that is not empty; click's own takes an empty text for the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of a text."""
+        if value == "":
+            self.fail("is empty; a path is needed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def own_type(parameter: click.Parameter) -> click.ParamType:
+    """The type to use for an option or argument that was declared with one of click's.
+
+    Of a text, what the help calls it says whether it is a place, one of several words, or any text.
+    """
+    kind = parameter.type
+    if type(kind) is click.Path:
+        return FilePath(file_okay=kind.file_okay, path_type=kind.type)
+    if type(kind) is not StringParamType:
+        return kind
+    is_option = isinstance(parameter, click.Option)
+    name = parameter.metavar or ("" if is_option else parameter.name) or ""
+    if name.upper() in _PLACES:
         return Place()
-    words = [word for word in metavar.split("|") if word.islower()]
-    return Word(words) if "|" in metavar else StringParamType()
+    words = [word for word in name.split("|") if word.islower()]
+    return Word(words) if "|" in name else kind

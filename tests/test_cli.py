@@ -94,6 +94,11 @@ def test_bad_audio_is_named_with_exit_code_2(word: str, here: Path, classifier: 
         (["demo", "--out", "."], "not the folder of an earlier demo"),
         (["demo", "--out", "content.wav"], "not the folder of an earlier demo"),
         (["run", "--data", "nowhere"], "nowhere does not exist"),
+        # As of a variable that is not set: it is not the current folder.
+        (["run", "--data", ""], "--data': is empty"),
+        (["train", ""], "is empty; a path or an address is needed"),
+        (["stylize", "content.wav", "", "-o", "o.wav"], "is empty"),
+        (["backup", ""], "is empty; a path is needed"),
         (["train", "nowhere"], "nowhere does not exist"),
         (["models", "show", "9"], "no registry yet"),
         (["ui"], "has no registry yet"),

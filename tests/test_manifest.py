@@ -43,6 +43,19 @@ def test_cells_of_settings_are_values(tmp_path: Path) -> None:
         assert read(tmp_path / name, content) == [Row(2, {"id": "1", "rate": 2.5})]
 
 
+def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    """Empty columns to the right, and rows of nothing but commas."""
+    text = "id,label,,\r\n,,,\r\na,x,,\r\n,,,\r\nb,,,\r\nc,y,,z\r\n,y,,\r\n"
+    rows_read = read(tmp_path / "m.csv", text)
+    assert [row.line for row in rows_read] == [3, 5, 6, 7]
+    assert rows_read[0].cells == {"id": "a", "label": "x"}
+    assert rows_read[1].cells == {"id": "b", "label": ""}
+    assert "has more fields (4) than there are columns (2)" in rows_read[2].problem
+    assert rows_read[3].cells == {"id": "", "label": "y"}
+    with pytest.raises(InputError, match="must be one of"):
+        read(tmp_path / "m.csv", "id,,label\na,,x\n")
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_lines_are_those_of_the_file(end: str, tmp_path: Path) -> None:
     text = end.join(["", "id,label", "", "a,x", "", "", '"b",', "c,x,y", "d"])

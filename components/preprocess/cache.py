@@ -36,6 +36,8 @@ _ENDING = ".safetensors"
 LARGEST, _HEADER = 1 << 30, 1 << 16
 # Seconds of an outage that are waited out: a server that is started again needs 5 to 30.
 PATIENCE = 90.0
+# Objects that are not stored and are named in the log: of a full disk all of them.
+_NAMED = 3
 
 T = TypeVar("T")
 
@@ -68,6 +70,7 @@ class SpectrogramCache:
         self._patience = patience
         self._lock = threading.Lock()
         self._lost = False
+        self._refused = 0
 
     def get(
         self, key: str, shape: tuple[int, int, int] | None = None
@@ -107,7 +110,13 @@ class SpectrogramCache:
         except (OSError, InputError) as error:
             # A folder or a link in the object's place, a disk that is full: what is computed is
             # right all the same.
-            log.warning("cache: %s/%s: not stored: %s", self.store.uri, _path(key), error)
+            with self._lock:
+                self._refused += 1
+                number = self._refused
+            if number <= _NAMED:
+                log.warning("cache: %s/%s: not stored: %s", self.store.uri, _path(key), error)
+            if number == _NAMED:
+                log.warning("cache: what else is not stored is not named")
 
     def _patiently(self, request: Callable[[], T]) -> T | None:
         """The request's answer, waited for through an outage; None without a store."""

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from pipeline.bulk.forecast import Forecast, forecast
 from pipeline.bulk.items import Base, Items, with_one_style
 from pipeline.bulk.ledger import STATE, Ledger
 from pipeline.bulk.lock import BEAT, EXPIRY, Lock
-from pipeline.bulk.overlaps import refuse_model_folder, refuse_overlaps
+from pipeline.bulk.overlaps import refuse_model_folder, refuse_overlaps, written_before
 from pipeline.bulk.plan import Model, Plan, Rates, plan
 from pipeline.bulk.report import Page, write
 from pipeline.bulk.results import Counts, StoppedError
@@ -75,13 +76,17 @@ class Job:
         )
         return cls(out, base, BulkConfig.parse(bulk, "config of bulk"), manifest, shard=shard)
 
-    def items(self, folder: Path) -> Items:
-        """All its items, checked, in a file in `folder`. Raises InputError for what is wrong."""
+    def items(self, folder: Path, ledger: Ledger) -> Items:
+        """All its items, checked, in a file in `folder`. Raises InputError for what is wrong.
+
+        ledger: of its outputs, which patterns leave out.
+        """
         path = folder / "items"
         if self.manifest:
             items = manifest.read(self.manifest, self.base, path)
         else:
-            items = manifest.product(self.contents, self.style or self.styles, path)
+            written = partial(written_before, ledger)
+            items = manifest.product(self.contents, self.style or self.styles, path, written)
         return items
 
 
@@ -183,7 +188,7 @@ def _planning(job: Job, ledger: Ledger, find: Finder) -> Iterator[tuple[Items, M
     """Items, classifier, and a folder for what is planned. All that can be refused is, here."""
     with tempfile.TemporaryDirectory(prefix="audiostyle-") as temporary:
         folder = Path(temporary)
-        items = job.items(folder)
+        items = job.items(folder, ledger)
         ledger.recordings = refuse_overlaps(items, job.base, ledger.store, job.manifest)
         if ledger.folder is not None:
             _require_writable(ledger.folder)

@@ -1,7 +1,8 @@
 """What a bulk job is to do: rows of a manifest, or every content in every style; checked whole."""
 
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from pipeline.bulk.checking import checked
 from pipeline.bulk.globs import matching, named
 from pipeline.bulk.items import Base, Item, Items
 from pipeline.styles import MOST, Style, shares_of, style_of
+
+log = logging.getLogger(__name__)
 
 # The columns of every manifest; all others are settings.
 _STYLES = ("style", *(f"style_{number}" for number in range(2, MOST + 1)))
@@ -49,18 +52,24 @@ def read(manifest: Path | str, base: Base, path: Path) -> Items:
     return checked(str(manifest), map(reader.item, rows(place, columns)), path)
 
 
-def product(contents: str, styles: str | Style, path: Path) -> Items:
+def product(
+    contents: str,
+    styles: str | Style,
+    path: Path,
+    written: Callable[[Sequence[str]], set[str]] = lambda places: set(),
+) -> Items:
     """Every content in every style, written to the file `path`.
 
     contents, styles: patterns of files (`**` reaches into folders) or of objects, s3://bucket/….
     An id is made of both names. With a style of several recordings, there is one result of each
-    content, and its name is the id. Raises InputError for a pattern that nothing matches, and for
-    a recording that does not exist.
+    content, and its name is the id. written: those of some places that the job itself has written,
+    which are left out. Raises InputError for a pattern that nothing matches, and for a recording
+    that does not exist.
     """
-    content_ids = named(matching(contents))
+    content_ids = named(_matching(contents, written))
     if isinstance(styles, Style):
         return checked(contents, _in_style(content_ids, styles), path)
-    style_ids = named(matching(styles))
+    style_ids = named(_matching(styles, written))
     sizes = {place: _size(place)[0] for place in content_ids if not is_object(place)}
     items = (
         Item(
@@ -73,6 +82,18 @@ def product(contents: str, styles: str | Style, path: Path) -> Items:
         for content in content_ids
     )
     return checked(f"{contents} x {styles}", ((item, 0, []) for item in items), path)
+
+
+def _matching(pattern: str, written: Callable[[Sequence[str]], set[str]]) -> list[str]:
+    places = matching(pattern)
+    own = written(places)
+    if own and len(own) == len(places):
+        raise InputError(f"{pattern}: matches nothing but results of this job")
+    if own:
+        log.info(
+            "%s: %d files are left out: earlier calls of this job wrote them", pattern, len(own)
+        )
+    return [place for place in places if place not in own]
 
 
 def _in_style(
@@ -112,7 +133,7 @@ class _Reader:
         id = _text(row, "id", wrong)
         if id and not SAFE_ID.fullmatch(id):
             wrong.append(
-                f"id {id:.120} is not a safe file name"
+                f"id {id!r:.120} is not a safe file name"
                 " (letters, digits, '.', '_', '-'; at most 100)"
             )
         if id.partition(".")[0].lower() in _DEVICES or id.endswith("."):
@@ -163,6 +184,8 @@ class _Reader:
         try:
             if scheme_of(text) == "file":
                 text = str(file_path(text))
+            elif scheme_of(text) == "s3":
+                text = f"s3://{text[5:]}"
             if is_address(text) and not is_object(text):
                 raise InputError(f"{text:.120}: a path, file:// or s3://bucket/key is needed")
             if is_object(text):

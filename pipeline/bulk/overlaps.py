@@ -5,7 +5,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +15,15 @@ from audiostyle.recordings import is_object
 from audiostyle.store import FolderStore, Store
 from audiostyle.uris import split_s3
 from pipeline.bulk.items import Base, Item, Items
-from pipeline.bulk.ledger import STATE
+from pipeline.bulk.ledger import STATE, Ledger
 
 # Beside the items' own outputs: rows, and the report's pages and pictures.
 _FIXED = re.compile(
     r"results(-\d+-of-\d+)?\.jsonl|report(-\d+|-embedded)?\.html|pictures/\d+-[a-z]+\.webp",
     re.IGNORECASE,
 )
+# Copies of recordings for the report's players.
+_OF_PAGE = re.compile(r"media/[0-9a-f]{16}/[^/]+")
 # Rows of an error that are named.
 _NAMED = 50
 
@@ -55,6 +57,24 @@ def refuse_overlaps(items: Items, base: Base, store: Store, manifest: str) -> fr
             " folder or other ids\n  " + "\n  ".join(problems[:_NAMED]) + more
         )
     return frozenset(inside)
+
+
+def written_before(ledger: Ledger, places: Sequence[str]) -> set[str]:
+    """Of the places that a pattern matches, those that earlier calls wrote: results and their page.
+
+    Else the second call of a job whose pattern reaches into its outputs would go on from them.
+    """
+    store = ledger.store
+    there = _InFolder(store) if isinstance(store, FolderStore) else _InBucket(store)
+    inside = {place: names for place in places if (names := there.names(place))}
+    if not inside:
+        return set()
+    outputs = {row["output"] for row in ledger.rows()}
+    return {
+        place
+        for place, names in inside.items()
+        if any(name in outputs or _OF_PAGE.fullmatch(name) for name in names)
+    }
 
 
 def refuse_model_folder(store: Store, model: Path) -> None:
@@ -99,7 +119,7 @@ class _InFolder:
 
     def reserved(self, place: str) -> str:
         """What is wrong with where a recording lies; empty where nothing is."""
-        for name in self._names(place):
+        for name in self.names(place):
             if name.casefold().startswith(f"{STATE}/"):
                 return f"lies in {self._folder / STATE}, which the job clears"
             if _FIXED.fullmatch(name):
@@ -108,19 +128,18 @@ class _InFolder:
 
     def name_of(self, place: str) -> str:
         """The name of a recording that lies in the folder itself; else empty."""
-        return next((name for name in self._names(place) if "/" not in name), "")
+        return next((name for name in self.names(place) if "/" not in name), "")
 
-    def _names(self, place: str) -> Iterator[str]:
+    def names(self, place: str) -> list[str]:
         """Names in the folder of a place, and of what it leads to where it is a link."""
         if is_object(place):
-            return
+            return []
         folder, name = os.path.split(place)
         paths = [f"{self._parent(folder).rstrip('/')}/{name}"]
         if self._look(place).is_link:
             paths.append(os.path.realpath(place))
-        for path in paths:
-            if path.startswith(f"{self._real}/"):
-                yield path.removeprefix(f"{self._real}/")
+        begin = f"{self._real}/"
+        return [path.removeprefix(begin) for path in paths if path.startswith(begin)]
 
     def replaced(self, items: Items, base: Base) -> list[str]:
         """Of each output that is a recording, or a folder: what is wrong."""
@@ -188,6 +207,10 @@ class _InBucket:
         if _FIXED.fullmatch(name):
             return "would be replaced: the job writes an object of this name"
         return ""
+
+    def names(self, place: str) -> list[str]:
+        """See _InFolder."""
+        return [name] if (name := self.name_of(place)) else []
 
     def name_of(self, place: str) -> str:
         """See _InFolder."""

@@ -25,6 +25,11 @@ def state(root: Path) -> dict[str, str]:
     }
 
 
+def files(root: Path) -> dict[str, str]:
+    """`state` without locks, which each call writes."""
+    return {name: digest for name, digest in state(root).items() if "/lock-" not in name}
+
+
 Row = dict[str, str]
 
 
@@ -208,6 +213,31 @@ def test_results_beside_recordings_are_fine(songs: Path, classifier: Path, clips
     assert {name: after[name] for name in before if name != "m.csv"} == {
         name: digest for name, digest in before.items() if name != "m.csv"
     }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("warm_workers")
+@pytest.mark.parametrize("out", ["results", "."])
+def test_a_pattern_that_reaches_into_its_outputs_leaves_them_out(
+    out: str, songs: Path, classifier: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second call took results, and the page's copies of recordings, for contents."""
+    monkeypatch.chdir(songs)
+    (songs / "inner").mkdir()
+    (songs / "song2.wav").rename(songs / "inner" / "song2.wav")
+    given: list[object] = ["stylize", "--contents", "**/song*.wav", "--styles", "style*.wav"]
+    given += ["--out", out, "--model", classifier, "--config", clips / "fast.yaml"]
+    given += ["--workers", 1, "--report", 2]
+    assert counts(bulk(*given)) == (0, 2, 0)
+    assert sorted(results(songs / out)) == ["song1--style", "song2--style"]
+    before = files(songs)
+    assert counts(bulk(*given)) == (2, 0, 0)
+    assert files(songs) == before
+    # A recording that somebody puts there is one.
+    shutil.copy(clips / "c3.wav", songs / out / "song3.wav")
+    assert counts(bulk(*given)) == (2, 1, 0)
+    nothing = bulk(*[f"{out}/*--*.wav" if word == "**/song*.wav" else word for word in given])
+    assert nothing.exit_code == 2 and "nothing but results of this job" in nothing.stderr
 
 
 def _in_bucket(store: Store) -> dict[str, str | None]:
