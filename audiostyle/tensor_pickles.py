@@ -103,7 +103,8 @@ def tensors_of(value: Any) -> dict[str, View]:
     Raises ValueError naming what is no tensor, or the dictionaries where there are several.
     """
     if not isinstance(value, dict):
-        raise ValueError(f"holds no dictionary of tensors, but a {type(value).__name__}")
+        kind = "tensor" if isinstance(value, View) else type(value).__name__
+        raise ValueError(f"holds no dictionary of tensors, but a {kind}")
     other = [name for name, part in value.items() if not _is_tensor(name, part)]
     if not other:
         return value

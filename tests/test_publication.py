@@ -44,10 +44,15 @@ def test_what_is_damaged_is_not_published(classifier: Path, tmp_path: Path) -> N
     assert not (tmp_path / "store").exists()
 
 
-def test_containers_have_a_network_only_for_servers() -> None:
+def test_containers_have_a_network_only_for_servers(tmp_path: Path) -> None:
     assert containers.network_for("sqlite:////w/mlflow.db", "", "/w/cache") == "none"
     assert containers.network_for("http://127.0.0.1:5000", "") == "host"
     assert containers.network_for("sqlite:////w/mlflow.db", "s3://bucket/cache") == "host"
+    # A recording in a bucket is fetched by the task that stylizes.
+    (tmp_path / "pairs.csv").write_text("id,content,style\na,a.wav,s3://bucket/b.wav\n")
+    objects = containers.objects(tmp_path / "pairs.csv")
+    assert objects == ["s3://bucket/b.wav"]
+    assert containers.network_for("sqlite:////w/mlflow.db", *objects) == "host"
 
 
 def test_tasks_see_what_they_read_and_nothing_beside_it(tmp_path: Path) -> None:

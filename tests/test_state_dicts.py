@@ -1,5 +1,6 @@
 """PyTorch's files are read without running what is in them, and are refused by name otherwise."""
 
+import argparse
 import collections
 import io
 import os
@@ -130,6 +131,9 @@ class _Call:
         (nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
         (collections.OrderedDict(a=_Call(TRAP.touch)), "getattr'|pathlib"),
         ([torch.zeros(2)], "no dictionary of tensors, but a list"),
+        (torch.zeros(2), "no dictionary of tensors, but a tensor"),
+        ({"model": {"state_dict": {"a": torch.zeros(1)}}}, "'model', which is no tensor"),
+        ({"args": argparse.Namespace(), "state_dict": {"a": torch.zeros(1)}}, "Namespace'"),
         ({"epoch": 3}, "'epoch', which is no tensor"),
         ({"state_dict": {}, "epoch": 3}, "'state_dict', which is no tensor"),
         ({"a": {"x": torch.zeros(1)}, "b": {"x": torch.zeros(1)}}, "several .*'a', 'b': save one"),
