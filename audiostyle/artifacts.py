@@ -31,9 +31,16 @@ SPECTROGRAM_SET = "audiostyle/spectrogram-set"
 CLASSIFIER = "audiostyle/classifier"
 STYLIZED_SET = "audiostyle/stylized-set"
 AUDIO_SET = "audiostyle/audio-set"
+REPORT_EXCERPT = "audiostyle/report-excerpt"
 
 # The versions that this release writes, and the only ones that it reads.
-VERSIONS = {SPECTROGRAM_SET: 1, CLASSIFIER: 1, STYLIZED_SET: 2, AUDIO_SET: 1}
+VERSIONS = {
+    SPECTROGRAM_SET: 1,
+    CLASSIFIER: 1,
+    STYLIZED_SET: 2,
+    AUDIO_SET: 1,
+    REPORT_EXCERPT: 1,
+}
 
 
 class Manifest(Config):

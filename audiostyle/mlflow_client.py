@@ -1,5 +1,7 @@
+# ruff: noqa: E402, what MLflow reads and does at its import is set before
 """MLflow's client: set up before the import, and its errors in one line. The only mlflow import."""
 
+import logging
 import os
 import random
 import re
@@ -18,6 +20,10 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
+# At its import mlflow.pytorch sets the root logger up, for errors alone, where nobody has before.
+_before_others = logging.NullHandler()
+logging.root.addHandler(_before_others)
+
 import mlflow
 import mlflow.pytorch
 from mlflow import entities
@@ -25,6 +31,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from audiostyle.errors import AudiostyleError
+
+logging.root.removeHandler(_before_others)
 
 __all__ = ["MlflowException", "after_collisions", "connect", "entities", "explained", "mlflow"]
 

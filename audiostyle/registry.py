@@ -226,14 +226,6 @@ class Registry:
         self.describe()
         return self.find(str(version.version))
 
-    def attach(self, version: Version, folder: Path, name: str) -> None:
-        """Keep the files of a folder among the artifacts of a version's run, in the folder `name`.
-
-        Files that are there under the same names are replaced.
-        """
-        with explained(self.uri):
-            self.client.log_artifacts(version.run_id, str(folder), name)
-
     def describe(self) -> None:
         """Say of the registered model, where people browse it, what its champion is and is worth.
 

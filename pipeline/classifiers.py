@@ -47,11 +47,12 @@ def classifier_of(
     if reference and Path(reference).is_dir():
         return Path(reference), Path(reference).name
     address = registry_uri(workspace, tracking_uri)
-    if not reference and not _may_have_models(address):
-        return _bundled(workspace, tracking_uri)
-    if not tracking_uri and not (workspace / "mlflow.db").exists():
+    place = f"the registry {tracking_uri}" if tracking_uri else f"the workspace {workspace}"
+    if not _may_have_models(address):
+        if not reference:
+            return _bundled(place)
         raise InputError(
-            f"model: {reference}: the workspace {workspace} has no models yet; `audiostyle run` or"
+            f"model: {reference}: {place} has no models yet; `audiostyle run` or"
             " `audiostyle train` makes one, or give --model FOLDER"
         )
     # It imports MLflow, which takes seconds.
@@ -60,7 +61,7 @@ def classifier_of(
     registry = Registry(address)
     version = registry.find(str(reference)) if reference else registry.champion()
     if version is None:
-        return _bundled(workspace, tracking_uri)
+        return _bundled(place)
     return registry.download(version, folder / "model"), version.uri
 
 
@@ -70,10 +71,9 @@ def _may_have_models(address: str) -> bool:
     return path is None or workspace_database.exists(path)
 
 
-def _bundled(workspace: Path, tracking_uri: str | None) -> tuple[Path, str]:
+def _bundled(place: str) -> tuple[Path, str]:
     """The bundled classifier, after a line of the log that it is used."""
     log.warning(
-        "model: %s has no champion; the bundled classifier of 12 instruments is used",
-        f"the registry {tracking_uri}" if tracking_uri else f"the workspace {workspace}",
+        "model: %s has no champion; the bundled classifier of 12 instruments is used", place
     )
     return bundled.classifier(), bundled.CLASSIFIER_NAME

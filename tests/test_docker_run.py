@@ -195,9 +195,10 @@ def bucket(store: SeaweedFS) -> Any:
 
 
 def test_every_task_ran_in_a_container_of_its_stage(ran: Ran) -> None:
-    assert executed(ran.done) == ["preprocess", "train", "register", "stylize", "reconstruct"]
+    tasks = ["preprocess", "train", "register", "stylize", "reconstruct", "attach-report"]
+    assert executed(ran.done) == tasks
     stages = [each["Config"]["Image"].rpartition(":")[0] for each in ran.watch.seen]
-    wanted = ["preprocess", "train", "train", "stylize", "reconstruct"]
+    wanted = ["preprocess", "train", "train", "stylize", "reconstruct", "train"]
     assert stages == [image(stage).rpartition(":")[0] for stage in wanted]
 
 
@@ -230,6 +231,9 @@ def test_the_model_is_in_the_registry_and_its_files_in_the_bucket(ran: Ran, buck
     assert "champion" in listed.stdout.splitlines()[1], listed.stderr
     names = [each.key for each in bucket.objects.filter(Prefix="mlflow/")]
     assert any(name.endswith("extra_files/weights.safetensors") for name in names)
+    # The report and the sounds, once each, whether or not the second run was before this test.
+    for ending in ("/report.html", "/sounds/mono.wav", "/sounds/stereo.wav"):
+        assert len([name for name in names if "/reports/" in name and name.endswith(ending)]) == 1
 
 
 def test_artifacts_are_published_whole(ran: Ran, bucket: Any, tmp_path: Path) -> None:
@@ -256,7 +260,7 @@ def test_secrets_reach_no_log_and_no_file(ran: Ran) -> None:
 def test_a_second_run_reuses_what_has_not_changed(ran: Ran) -> None:
     second = ran.again()
     assert second.returncode == 0, second.stderr
-    assert executed(second) == ["register"]
+    assert executed(second) == ["register", "attach-report"]
     lines = [line for line in ran.done.stdout.splitlines() if line.startswith("Published ")]
     assert [line for line in second.stdout.splitlines() if line.startswith("Published ")] == lines
 

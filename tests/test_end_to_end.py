@@ -18,7 +18,7 @@ from json_schemas import validated
 from ports import free_port
 from warm_processes import audiostyle
 
-from audiostyle.registry import Registry
+from audiostyle.registry import Registry, Version
 from components.stylize.networks.stacks import build
 
 pytestmark = pytest.mark.slow
@@ -67,9 +67,10 @@ def executed(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_one_command(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     here, done = ran
     assert done.returncode == 0, done.stdout + done.stderr
-    assert executed(done) == ["preprocess", "train", "register", "stylize", "reconstruct"]
+    stages = ["preprocess", "train", "register", "stylize", "reconstruct", "attach-report"]
+    assert executed(done) == stages
     # A line a stage, and then what came out: all else is in the log.
-    assert len(done.stderr.splitlines()) == 5
+    assert len(done.stderr.splitlines()) == len(stages)
     results = shown(done)
     assert list(results) == ["Model", "Accuracy", "Registry", "Report", "Log"]
     assert results["Model"].startswith("audio-style-classifier version 1: ")
@@ -87,7 +88,7 @@ def test_a_second_run_reuses_what_has_not_changed(
     here, first = ran
     second = again(here, data, pairs)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert executed(second) == ["register"]
+    assert executed(second) == ["register", "attach-report"]
     assert "train          reused" in second.stderr
     before, now = shown(first), shown(second)
     assert now.pop("Log") != before.pop("Log")
@@ -97,7 +98,12 @@ def test_a_second_run_reuses_what_has_not_changed(
     shutil.copytree(pairs.parent, changed)
     shutil.copy(changed / "a.wav", changed / "b.flac")
     third = again(here, data, changed / "pairs.csv")
-    assert executed(third) == ["register", "stylize", "reconstruct"]
+    assert executed(third) == ["register", "stylize", "reconstruct", "attach-report"]
+    # The report of the first two is in the registry once, and that of the third beside it.
+    registry, champion = champion_of(here)
+    reports = registry.client.list_artifacts(champion.run_id, "reports")
+    assert len(reports) == 2
+    assert "which was there" in Path(here, shown(second)["Log"]).read_text()
 
 
 def test_a_network_from_elsewhere(
@@ -267,18 +273,26 @@ def test_ui_waits_for_the_registry_and_opens_it(
         process.wait(DEADLINE)
 
 
+def champion_of(here: Path) -> tuple[Registry, Version]:
+    """The registry of a workspace, and its champion."""
+    registry = Registry(f"sqlite:///{here}/outputs/mlflow.db")
+    champion = registry.champion()
+    assert champion is not None
+    return registry, champion
+
+
 def test_the_registry_has_the_report_and_sounds(
     ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     here, _ = ran
-    registry = Registry(f"sqlite:///{here}/outputs/mlflow.db")
-    champion = registry.champion()
-    assert champion is not None
+    registry, champion = champion_of(here)
     run = registry.client.get_run(champion.run_id)
     accuracy = run.data.metrics["test_balanced_accuracy"]
     assert re.fullmatch(rf"\S+ · \d{{4}}-\d\d-\d\d \d\d:\d\d · {accuracy:.3f}", run.info.run_name)
-    registry.client.download_artifacts(champion.run_id, "report", str(tmp_path))
-    sounds = sorted((tmp_path / "report" / "sounds").iterdir())
+    place = run.data.tags["audiostyle.report"]
+    local = Path(registry.client.download_artifacts(champion.run_id, place, str(tmp_path)))
+    assert {path.name for path in local.iterdir()} == {"report.html", "sounds"}
+    sounds = sorted((local / "sounds").iterdir())
     assert [sound.name for sound in sounds] == ["mono.wav", "stereo.wav"]
     for sound in sounds:
         assert sound.read_bytes() == (here / "outputs" / "latest" / sound.name).read_bytes()
@@ -289,10 +303,11 @@ def test_the_report_in_the_registry_plays_by_itself(
     ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, visit: Any
 ) -> None:
     here, _ = ran
-    registry = Registry(f"sqlite:///{here}/outputs/mlflow.db")
-    champion = registry.champion()
-    assert champion is not None
-    page = registry.client.download_artifacts(champion.run_id, "report/report.html", str(tmp_path))
+    registry, champion = champion_of(here)
+    (place,) = registry.client.list_artifacts(champion.run_id, "reports")[:1]
+    page = registry.client.download_artifacts(
+        champion.run_id, f"{place.path}/report.html", str(tmp_path)
+    )
     opened = visit(Path(page))
     durations = opened.wait_for_players()
     assert len(durations) == 7 and all(duration > 0 for duration in durations)

@@ -25,7 +25,7 @@ from pipeline.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING = {"preprocess", "train", "register"}
 PIPELINES = {
-    "end_to_end": {*TRAINING, "stylize", "reconstruct"},
+    "end_to_end": {*TRAINING, "stylize", "reconstruct", "attach-report"},
     "training": {*TRAINING, "check-changes", "current-champion"},
     "stylization": {"fetch", "stylize", "reconstruct"},
     "bulk_stylization": {"fetch", "bulk", "join"},
@@ -39,11 +39,16 @@ TASKS = {
     "current-champion": ("train", set(), set()),
     "fetch": ("train", set(), {"classifier"}),
     "stylize": ("stylize", {"classifier"}, {"stylized"}),
-    "reconstruct": ("reconstruct", {"stylized", "classifier"}, {"audio", "report", "metrics"}),
+    "reconstruct": (
+        "reconstruct",
+        {"stylized", "classifier"},
+        {"audio", "report", "metrics", "excerpt"},
+    ),
+    "attach-report": ("train", {"excerpt"}, set()),
     "bulk": ("reconstruct", {"classifier"}, {"metrics"}),
     "join": ("reconstruct", {"classifier"}, {"report", "metrics"}),
 }
-NEVER_CACHED = {"register", "check-changes", "fetch", "bulk", "join"}
+NEVER_CACHED = {"register", "attach-report", "check-changes", "fetch", "bulk", "join"}
 
 S3 = {"name": "audiostyle-s3", "env": {"AWS_SECRET_ACCESS_KEY": "secret_key"}}
 CLUSTER = {
@@ -242,6 +247,25 @@ def test_secrets_are_named_for_the_tasks_that_need_them(
     for task in set(made.tasks()) - {"preprocess"}:
         assert "secretAsEnv" not in made.kubernetes(task)
     assert not [p for p in made.spec["root"]["inputDefinitions"]["parameters"] if "secret" in p]
+
+
+def test_what_writes_to_mlflow_is_given_its_password_once(tmp_path: Path) -> None:
+    """attach-report is given what register is, below a section of its own."""
+    secret = {"name": "mlflow", "env": {"MLFLOW_TRACKING_PASSWORD": "password"}}
+    tasks = {
+        "register": {"secrets": [secret], "memory": "3Gi", "environment": {"A": "b"}},
+        "attach-report": {"memory": "512Mi"},
+    }
+    made = built(end_to_end.build(cluster=ClusterConfig.parse({"tasks": tasks}, "x")), tmp_path)
+    for task, memory in (("register", "3Gi"), ("attach-report", "512Mi")):
+        (source,) = made.kubernetes(task)["secretAsEnv"]
+        assert source["secretName"] == "mlflow"
+        container = made.container(task)
+        assert container["resources"]["resourceMemoryRequest"] == memory
+        assert {"name": "A", "value": "b"} in container["env"]
+        assert {"MLFLOW_HTTP_REQUEST_MAX_RETRIES"} <= {each["name"] for each in container["env"]}
+    for task in set(made.tasks()) - {"register", "attach-report"}:
+        assert "secretAsEnv" not in made.kubernetes(task)
 
 
 def test_digests_are_carried_into_the_tasks(

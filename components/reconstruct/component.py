@@ -10,6 +10,7 @@ def reconstruct(
     audio: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
+    excerpt: dsl.Output[dsl.Artifact],
     config: dict = {},  # noqa: B006, kfp reads the default from the signature
     registration: dict = {},  # noqa: B006
 ) -> None:
@@ -21,6 +22,8 @@ def reconstruct(
         audio: The audio set: recordings and report.html.
         report: The report as one page, for the cluster's UI.
         metrics: Its headline figures.
+        excerpt: The report as one file and a few recordings, for the registry; only with
+            `registration`.
         config: Settings of the stage; the defaults are used for what is not there.
         registration: What the registry says of the classifier.
     """
@@ -30,6 +33,7 @@ def reconstruct(
     from audiostyle.command import task
     from components.reconstruct.config import ReconstructConfig
     from components.reconstruct.reconstruct import reconstruct
+    from components.reconstruct.report.excerpt import write_excerpt
     from components.reconstruct.report.page import embedded_html
 
     with task():
@@ -40,3 +44,5 @@ def reconstruct(
         # Metadata is what kfp shows, but its local cache trusts only artifacts that are there.
         Path(metrics.path).write_text(json.dumps(metrics.metadata), encoding="utf-8")
         Path(report.path).write_text(embedded_html(Path(audio.path)), encoding="utf-8")
+        if registration:
+            write_excerpt(audio.path, excerpt.path)

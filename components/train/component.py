@@ -85,6 +85,26 @@ def register(
 
 
 @dsl.component(base_image="audiostyle/train", install_kfp_package=False)
+def attach_report(
+    excerpt: dsl.Input[dsl.Artifact],
+    tracking_uri: str,
+    registration: dict,
+) -> None:
+    """Attach the report of a run, and a few of its recordings, to the training's run in MLflow.
+
+    Args:
+        excerpt: The report as one file and a few recordings.
+        tracking_uri: MLflow's address.
+        registration: What the registry says of the classifier.
+    """
+    from audiostyle.command import task
+    from components.train.attach_report import attach_report
+
+    with task():
+        attach_report(excerpt.path, tracking_uri, registration)
+
+
+@dsl.component(base_image="audiostyle/train", install_kfp_package=False)
 def check_changes(
     spectrograms: dsl.Input[dsl.Dataset],
     tracking_uri: str,

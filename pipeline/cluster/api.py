@@ -165,6 +165,10 @@ class Api:
             newest.append(run)
         return newest
 
+    def require_access(self) -> None:
+        """Raise AudiostyleError unless the server shows runs: to say how it is needs no token."""
+        self.runs(None, 1)
+
     def cancel(self, run_id: str) -> str:
         """Stop a run; what has finished stays. Returns the state that it was in before.
 

@@ -69,7 +69,7 @@ def _server(client: Client) -> Finding:
 def _access(client: Client) -> Finding:
     """Whether the server lets the person see runs; to start one may need a further right."""
     try:
-        Api(client).runs(None, 1)
+        Api(client).require_access()
     except (AudiostyleError, InputError) as error:
         return Finding("access", "missing", str(error))
     return Finding("access", "ok", "the server shows the runs of this namespace")

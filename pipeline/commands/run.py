@@ -66,7 +66,6 @@ def run(
 
     from components.stylize.networks.weights import pinned
     from pipeline import containers, images, local, publication, settings, versions
-    from pipeline.attachment import attach
     from pipeline.definitions import end_to_end
 
     chosen = with_cache(settings.load(config), cache)
@@ -103,7 +102,6 @@ def run(
         outputs = local.run(pipeline, values, workspace, display=display)
     registration, figures = outputs["registration"], outputs["metrics"].metadata
     report = local.show(Path(outputs["audio"].uri), workspace / "latest") / "report.html"
-    attach(report.parent, address, registration)
     published = [
         publication.publish(Path(outputs[name].uri), form, store)
         for name, form in publication.FORMATS.items()

@@ -64,6 +64,7 @@ def build(
         trained, registered = steps.trained(
             settings, spectrograms, tracking_uri, checkpoints, train_config, gate_config
         )
+        registration = registered.outputs["registration"]
         stylizing = {
             "pairs": pairs,
             "config": stylize_config,
@@ -75,11 +76,12 @@ def build(
             settings,
             trained.outputs["classifier"],
             stylizing,
-            {"config": reconstruct_config, "registration": registered.outputs["registration"]},
+            {"config": reconstruct_config, "registration": registration},
             cached=pairs_known,
         )
+        steps.attached(settings, audio.outputs["excerpt"], tracking_uri, registration)
         return Outputs(  # type: ignore[return-value]
-            registered.outputs["registration"],
+            registration,
             spectrograms,
             trained.outputs["classifier"],
             stylized.outputs["stylized"],

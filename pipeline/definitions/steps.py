@@ -7,7 +7,7 @@ from kfp import dsl
 from components.preprocess.component import preprocess
 from components.reconstruct.component import reconstruct
 from components.stylize.component import stylize
-from components.train.component import register, train
+from components.train.component import attach_report, register, train
 from pipeline.definitions.task_settings import TaskSettings
 
 
@@ -85,3 +85,13 @@ def transferred(
         "reconstruct",
     )
     return stylized, audio
+
+
+def attached(settings: TaskSettings, excerpt: Any, tracking_uri: Any, registration: Any) -> Any:
+    """Excerpt of a report in, nothing out: it lies beside the training in MLflow."""
+    # Never from the cache: what counts is whether MLflow has it, and the task asks.
+    return settings.apply(
+        attach_report(excerpt=excerpt, tracking_uri=tracking_uri, registration=registration),
+        "train",
+        cached=False,
+    )

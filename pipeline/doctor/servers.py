@@ -102,8 +102,7 @@ def kubeflow(around: Surroundings) -> Finding:
     connection = ConnectionSettings.parse(dict(around.connection), "options")
     try:
         client = Client(connection, patience)
-        # To say how it is, a server asks for no token.
-        Api(client).runs(None, 1)
+        Api(client).require_access()
     except AudiostyleError as error:
         return Finding(
             "problem",

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 from kfp import compiler
+from ports import free_port
 
+from audiostyle import artifacts
 from pipeline.cluster.submission import compiled
 from pipeline.cluster_config import ClusterConfig
 from pipeline.definitions import bulk_stylization, cross_validation, end_to_end, training
@@ -72,6 +74,39 @@ def test_a_task_runs_as_it_is_sent(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(output.read_text())["parameterValues"]["Output"] == {"version": "3"}
+
+
+def test_a_report_that_is_not_attached_fails_no_run(tmp_path: Path) -> None:
+    """As a cluster runs it: without MLflow, a warning is in the task's lines, and it succeeds."""
+    with artifacts.writing(tmp_path / "excerpt", artifacts.REPORT_EXCERPT, {}) as folder:
+        (folder / "report.html").write_text("<html></html>")
+    excerpt = {
+        "name": "excerpt",
+        "uri": str(tmp_path / "excerpt"),
+        "type": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"},
+    }
+    address = f"http://127.0.0.1:{free_port()}"
+    task_input = {
+        "inputs": {
+            "parameterValues": {"registration": {"version": "3"}, "tracking_uri": address},
+            "artifacts": {"excerpt": {"artifacts": [excerpt]}},
+        },
+        "outputs": {"outputFile": str(tmp_path / "outputs.json")},
+    }
+    compiled(end_to_end.build(), tmp_path / "end_to_end.yaml")
+    executors = spec_of(tmp_path / "end_to_end.yaml")["deploymentSpec"]["executors"]
+    container = executors["exec-attach-report"]["container"]
+    arguments = [json.dumps(task_input) if a == "{{$}}" else a for a in container["args"]]
+    done = subprocess.run(
+        [sys.executable, *container["command"][1:], *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("attach-report: ")]
+    assert "beside audio-style-classifier version 3" in line and address in line
 
 
 def test_metadata_that_the_launcher_would_fail_of_is_left_out(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_no_cache_is_for_every_task(tmp_path: Path) -> None:
 
 def test_default_requests_fit_a_small_node() -> None:
     """Two CPUs, of which Kubeflow's own pods ask for about one."""
-    for name in ("preprocess", "train", "register", "stylize", "reconstruct"):
+    for name in ("preprocess", "train", "register", "stylize", "reconstruct", "attach-report"):
         task = ClusterConfig().task(name)
         assert task.cpu.endswith("m") and int(task.cpu[:-1]) <= 500
         assert task.memory in ("1Gi", "2Gi")

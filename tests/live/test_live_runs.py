@@ -26,11 +26,13 @@ from live_server import (
     trained,
 )
 
+from audiostyle import audio
+from audiostyle.registry import Registry
 from audiostyle.store import open_store
 
 pytestmark = needs_server
 
-STAGES = ("preprocess", "train", "register", "stylize", "reconstruct")
+STAGES = ("preprocess", "train", "register", "stylize", "reconstruct", "attach-report")
 
 
 def states(output: Output, task: str) -> list[str]:
@@ -96,6 +98,22 @@ def test_registered(live: Live, trained: Output) -> None:
     assert "champion" in done.stdout, done
 
 
+def test_attached(live: Live, trained: Output, tmp_path: Path) -> None:
+    """The report and the sounds of three pairs are in MLflow, with the training."""
+    uri = os.environ.get("AUDIOSTYLE_LIVE_MLFLOW")
+    if not uri:
+        pytest.skip("AUDIOSTYLE_LIVE_MLFLOW is not set")
+    lines = live("runs", "logs", trained.run, "attach-report").text
+    place = re.search(r"attach-report: (reports/\w+) of MLflow's run (\w+), ", lines)
+    assert place, lines
+    client = Registry(uri).client
+    folder = Path(client.download_artifacts(place[2], place[1], str(tmp_path)))
+    assert b"<html" in (folder / "report.html").read_bytes()[:5000]
+    sounds = list((folder / "sounds").iterdir())
+    assert len(sounds) == 3
+    assert all(audio.read(path).samples.any() for path in sounds)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_lines(live: Live, trained: Output, stage: str) -> None:
     """The lines of a task that succeeded."""
@@ -116,7 +134,9 @@ def test_cache(live: Live, trained: Output) -> None:
     assert done.code == 0, done.text
     for stage in ("preprocess", "train", "stylize"):
         assert states(done, stage)[-1] == "succeeded (from the cache)"
-    assert states(done, "register")[-1] == "succeeded"
+    for stage in ("register", "attach-report"):
+        assert states(done, stage)[-1] == "succeeded"
+    assert "which was there" in live("runs", "logs", done.run, "attach-report").text
 
 
 def test_no_cache(live: Live, trained: Output) -> None:

@@ -175,6 +175,13 @@ def test_pages_of_fifty(tmp_path: Path, wav: Any) -> None:
         "#item-50", "report-2.html#item-51", "report-3.html#item-101",
     )  # fmt: skip
     assert Page(tmp_path / "report-3.html").all("article", "id") == ["item-101"]
+    # As one file it has the first page, whose links lead nowhere else.
+    text = single_file(tmp_path)
+    assert text is not None
+    page = Page(text)
+    assert len(page.all("article", "id")) == 50
+    assert all(link.startswith(("#", "data:")) for link in page.all("a", "href"))
+    assert "i101" in page.text
 
     write_report(tmp_path, items[:3], None, title="T")
     assert not list(tmp_path.glob("report-[0-9]*.html")), "pages of the longer report are gone"

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import OrderedDict
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,13 +23,15 @@ import torch
 import warm_processes
 from click.testing import CliRunner
 from conftest import DEADLINE, RATE, noise, tone
+from mlflow.tracking._tracking_service import utils
 from mlflow_server import Line, MlflowServer
 from seaweedfs import SeaweedFS
 
 from audiostyle import artifacts, network
-from audiostyle.errors import AudiostyleError
+from audiostyle.errors import ArtifactError, AudiostyleError
 from audiostyle.network import Classifier
 from audiostyle.registry import EXPERIMENT, MODEL, Registry
+from components.train.attach_report import attach_report
 from components.train.gate import GateConfig
 from components.train.register import register
 from components.train.train import train
@@ -164,6 +167,85 @@ def test_a_run_has_its_lineage(
     local = client.download_artifacts(version.run_id, "figures", str(tmp_path))
     for path in Path(local).iterdir():
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+
+
+@pytest.fixture
+def excerpt(tmp_path: Path) -> Path:
+    """An excerpt of a report, as reconstruct writes it."""
+    with artifacts.writing(tmp_path / "excerpt", artifacts.REPORT_EXCERPT, {}) as folder:
+        (folder / "report.html").write_text("<html>é</html>")
+        (folder / "sounds").mkdir()
+        for name in ("a", "b"):
+            (folder / "sounds" / f"{name}.wav").write_bytes(b"RIFF" + name.encode())
+    return tmp_path / "excerpt"
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Warnings of our own."""
+    return [
+        r.message for r in caplog.records if r.levelname == "WARNING" and "components" in r.name
+    ]
+
+
+def test_a_report_is_attached_once_and_what_broke_off_is_completed(
+    history: dict[str, dict[str, str]],
+    mlflow_server: MlflowServer,
+    line: Line,
+    excerpt: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[str] = []
+    most = 1
+
+    def breaks(number: int, method: str, path: str) -> str:
+        if method != "PUT":
+            return ""
+        if len(sent) == most:
+            return "before"
+        sent.append(path.rpartition("/")[2])
+        return ""
+
+    line.breaks = breaks
+    # MLflow's client remembers by which address it first sent a run's artifacts.
+    monkeypatch.setattr(utils, "_artifact_repos_cache", OrderedDict())
+    assert attach_report(excerpt, line.uri, history["better"]) is None
+    (warning,) = warnings_of(caplog)
+    assert (
+        warning.startswith("attach-report: the report is not in MLflow beside")
+        and line.uri in warning
+    )
+    assert sent == ["report.html"]
+    most = 99
+    place = attach_report(excerpt, line.uri, history["better"])
+    assert place is not None and place == attach_report(excerpt, line.uri, history["better"])
+    assert sent == ["report.html", "a.wav", "b.wav"]
+    registry = Registry(mlflow_server.uri)
+    run_id = registry.find(history["better"]["version"]).run_id
+    assert registry.client.get_run(run_id).data.tags["audiostyle.report"] == place
+    local = Path(registry.client.download_artifacts(run_id, place, str(tmp_path)))
+    for name in ("report.html", "sounds/a.wav", "sounds/b.wav"):
+        assert (local / name).read_bytes() == (excerpt / name).read_bytes()
+
+
+def test_a_registry_that_fails_costs_the_report_in_it_and_no_more(
+    history: dict[str, dict[str, str]],
+    mlflow_server: MlflowServer,
+    line: Line,
+    excerpt: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line.close()
+    assert attach_report(excerpt, line.uri, history["first"]) is None
+    assert attach_report(excerpt, mlflow_server.uri, {"version": "99"}) is None
+    away, none = warnings_of(caplog)
+    assert f"model registry {line.uri}" in away
+    assert "no such version" in none
+    # What is no excerpt is a fault of ours or of the store, and fails.
+    (excerpt / "report.html").write_text("changed")
+    with pytest.raises(ArtifactError, match="damaged"):
+        attach_report(excerpt, mlflow_server.uri, history["first"])
 
 
 def test_card_on_the_command_line(

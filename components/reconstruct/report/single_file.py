@@ -17,6 +17,8 @@ _TYPES = {
     ".mp3": "audio/mpeg",
 }
 _LINK = re.compile(r'(?P<before> (?:src|href)=")(?P<url>(?:\./|pictures/)[^"]+)"')
+_PAGES = re.compile(r'<nav class="pages".*?</nav>\n?', re.DOTALL)
+_PAGE_LINK = re.compile(r'<a href="report[^"]*\.html[^"]*">(.*?)</a>', re.DOTALL)
 _SOURCES = "img-src 'self' file: data:; media-src 'self' file:;"
 
 
@@ -36,6 +38,9 @@ def single_file(folder: Path, most: int = 20_000_000) -> str | None:
         content = base64.b64encode(path.read_bytes()).decode()
         return f'{match["before"]}data:{_TYPES[path.suffix.lower()]};base64,{content}"'
 
+    # Other pages do not come along.
+    page = _PAGES.sub("", page)
+    page = _PAGE_LINK.sub(r"\1", page)
     # A link that saves a recording would double the file: the script makes one of what plays.
     page = re.sub(r'<p class="file"><a [^>]*>(.*?)</a></p>', r'<p class="file">\1</p>', page)
     return _LINK.sub(inlined, page).replace(_SOURCES, "img-src data:; media-src data:;")
