@@ -304,7 +304,7 @@ def test_weights_of_a_network_reach_the_container(ran: Ran, tmp_path: Path) -> N
     file.chmod(0o644)
     done = run()
     assert done.returncode == 0, done.stderr
-    assert executed(done) == ["register", "stylize", "reconstruct"]
+    assert executed(done) == ["register", "stylize", "reconstruct", "attach-report"]
 
 
 def test_a_network_that_is_not_there_is_named(ran: Ran) -> None:

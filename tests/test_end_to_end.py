@@ -121,7 +121,7 @@ def test_a_network_from_elsewhere(
     (here / "network.yaml").write_text(text.replace("WEIGHTS", weights.name))
     done = audiostyle("run", "--data", data, "--pairs", pairs, *config, cwd=here)
     assert done.returncode == 0, done.stderr
-    assert executed(done) == ["register", "stylize", "reconstruct"]
+    assert executed(done) == ["register", "stylize", "reconstruct", "attach-report"]
     report = Path(here, json.loads(done.stdout)["report"]).read_text()
     assert "pretrained" in report
 
