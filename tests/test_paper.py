@@ -13,11 +13,11 @@ import pytest
 from conftest import DEADLINE, ROOT
 
 
-def start(folder: Path, classifier: Path) -> "subprocess.Popen[str]":
+def start(folder: Path, classifier: Path, *more: str) -> "subprocess.Popen[str]":
     (folder / "docs").mkdir(parents=True, exist_ok=True)
     line = [sys.executable, "-m", "benchmarks.paper", "--tiny", "--classifier", str(classifier)]
     return subprocess.Popen(
-        [*line, "--state", str(folder / "state"), "--out", str(folder / "docs")],
+        [*line, "--state", str(folder / "state"), "--out", str(folder / "docs"), *more],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -66,3 +66,14 @@ def test_an_interrupted_run_ends_with_the_same_tables(classifier: Path, tmp_path
     assert tables(broken) == tables(whole)
     now = {path: path.stat().st_mtime_ns for path in pieces}
     assert {path for path in pieces if now[path] != pieces[path]} == {cut, changed[0]}
+
+
+@pytest.mark.slow  # a process that imports what measures
+def test_weights_are_looked_at_before_anything_is_computed(
+    classifier: Path, tmp_path: Path
+) -> None:
+    process = start(tmp_path, classifier, "--weights", "vgg19=none.safetensors")
+    _, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 2
+    assert errors.splitlines()[-1].endswith("weights: none.safetensors: does not exist")
+    assert not (tmp_path / "state").exists()

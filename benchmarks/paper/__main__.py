@@ -44,6 +44,7 @@ from benchmarks.quality import note_posteriors
 from components.preprocess.config import PreprocessConfig
 from components.preprocess.preprocess import preprocess
 from components.stylize.networks.catalog import CATALOG
+from components.stylize.networks.weights import pinned
 from components.train.config import TrainConfig
 from components.train.lineage import lineage
 from components.train.train import train
@@ -183,6 +184,8 @@ def main() -> None:
 
 def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
     device = network.device_of(options.device)
+    for system in size.systems:  # weights are looked at now, and not after hours
+        pinned(system.config)
     state = State(folder, lineage({}, device).get("git_revision", ""))
     with nullcontext() if options.finished else state.adding():
         _compare(size, state, options)
