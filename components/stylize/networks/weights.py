@@ -206,11 +206,18 @@ def _require_match(stack: "Stack", file: Any, path: Path) -> dict[str, str]:
     return there
 
 
+def _require_start(start: bytes) -> None:
+    """Raise ValueError where the first nine bytes of a file are not those of safetensors."""
+    if start[8:9] != b"{":
+        raise ValueError("does not begin with a header")
+    require_header(start)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
         with path.open("rb") as stream:
-            require_header(stream.read(8))
+            _require_start(stream.read(9))
         with safetensors.safe_open(path, "pt") as file:
             yield file
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
@@ -242,9 +249,7 @@ def _look_at_object(weights: str, wanted: str | None) -> None:
     with store.open(key) as stream:
         start = next(iter(stream.chunks), b"")
     try:
-        require_header(start)
-        if start[8:9] != b"{":
-            raise ValueError("has no header")
+        _require_start(start)
     except ValueError as error:
         raise InputError(f"weights: {weights}: is not safetensors: {error}") from None
 
