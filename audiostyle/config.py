@@ -21,6 +21,11 @@ from audiostyle.errors import InputError
 from audiostyle.untrusted import yaml_value
 
 _GROUPED = re.compile(r"\s*[-+]?[0-9]*_[0-9_.eE+-]*\s*")
+# In place of pydantic's words, which are those of a programmer.
+_WORDS = {
+    "extra_forbidden": "there is no setting of this name",
+    "model_type": "must be names of settings with their values",
+}
 # What pydantic calls the types of a field that has several.
 _KIND = re.compile(r"(?:constrained|function)-\w.*|(?:literal|tuple|list|dict)\[.*\]|int|str|float")
 
@@ -41,11 +46,17 @@ class Config(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_written(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse what pydantic takes for a number, but hardly anybody else: 1_000, and true."""
+        """Refuse what pydantic takes for a number, but hardly anybody else: 1_000, and true.
+
+        A section of which all lines are comments is one of defaults.
+        """
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if value is None and isinstance(annotation, type) and issubclass(annotation, Config):
+            return {}
         grouped = isinstance(value, str) and _GROUPED.fullmatch(value)
         if not grouped and not isinstance(value, bool):
             return value
-        types = set(_types(cls.model_fields[str(info.field_name)].annotation))
+        types = set(_types(annotation))
         if grouped and str not in types:
             raise ValueError("must be a decimal number without '_'")
         if isinstance(value, bool) and bool not in types and types & {int, float}:
@@ -109,7 +120,8 @@ def problems(error: ValidationError) -> list[str]:
         # Of a field of several types there is an error for each, with the type's name at the end.
         parts = [str(part) for part in each["loc"] if not _KIND.fullmatch(str(part))]
         place = ".".join(parts) or "top level"
-        reasons.setdefault(place, []).append(each["msg"].removeprefix("Value error, ").lower())
+        words = _WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, ").lower()
+        reasons.setdefault(place, []).append(words)
         inputs.setdefault(place, each["input"])
     return [
         f"{place}: {', or '.join(words)} (got {inputs[place]!r:.80})"

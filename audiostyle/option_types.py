@@ -64,7 +64,7 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def own_type(parameter: click.Parameter) -> click.ParamType:
+def own_type(parameter: click.Parameter) -> "click.ParamType[Any]":
     """The type to use for an option or argument that was declared with one of click's.
 
     Of a text, what the help calls it says whether it is a place, one of several words, or any text.

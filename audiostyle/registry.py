@@ -6,6 +6,7 @@ stages exchange (`extra_files/`) for whoever needs its features. `registration` 
 """
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ MODEL = "audio-style-classifier"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 CARD = "model_card.md"
+# Of a version; a longer one is none, and more than databases take.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _PREDECESSOR = "audiostyle.predecessor"
 # With it, MLflow's page shows trainings, their metrics and versions rather than chats.
 _KIND = "mlflow.experimentKind", "custom_model_development"
@@ -126,7 +129,7 @@ class Registry:
         name = reference.removeprefix(f"models:/{MODEL}").lstrip("/@")
         with explained(self.uri):
             try:
-                if name.isdigit():
+                if _NUMBER.fullmatch(name):
                     return self.version(name)
                 return self.version(self.client.get_model_version_by_alias(MODEL, name).version)
             except MlflowException as error:

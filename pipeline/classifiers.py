@@ -44,7 +44,7 @@ def classifier_of(
     """
     if reference == bundled.CLASSIFIER_NAME:
         return bundled.classifier(), bundled.CLASSIFIER_NAME
-    if reference and Path(reference).is_dir():
+    if reference and os.path.isdir(reference):  # noqa: PTH112, no error for what is no path
         return Path(reference), Path(reference).name
     address = registry_uri(workspace, tracking_uri)
     place = f"the registry {tracking_uri}" if tracking_uri else f"the workspace {workspace}"

@@ -11,6 +11,7 @@ from audiostyle.errors import InputError
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.train.config import TrainConfig
+from pipeline import settings
 from pipeline.cli import main
 
 # What YAML 1.1, or pydantic, reads as another number than the one that is written.
@@ -122,6 +123,19 @@ def test_a_field_of_several_types_is_named_once() -> None:
     assert str(caught.value) == (
         "test: strength: input should be less than or equal to 1 (got 2); transpose: input should"
         " be less than or equal to 36, or input should be 'auto' (got 100)"
+    )
+
+
+def test_a_section_without_lines_is_one_of_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("stylize:\n  # method: notes\ntrain: {network: null}\n")
+    assert settings.load(path) == settings.Settings()
+    path.write_text("stylize: [1]\ntrain: {epoch: 3}\n")
+    with pytest.raises(InputError) as caught:
+        settings.load(path)
+    assert str(caught.value) == (
+        f"{path}: train.epoch: there is no setting of this name (got 3);"
+        " stylize: must be names of settings with their values (got [1])"
     )
 
 

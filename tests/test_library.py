@@ -203,6 +203,7 @@ SOUND = (tone(seconds=1), RATE)
         (SOUND, [SOUND, SOUND], {"shares": 1}, "shares: a number for each style"),
         (SOUND, SOUND, {"seed": 2**64}, "seed: input should be less than"),
         (SOUND, SOUND, {"model": 3}, "model: 3"),
+        (SOUND, SOUND, {"model": "x" * 300}, "has no models yet"),
         (SOUND[0], SOUND, {}, "content: a path or (samples, rate) is needed (got ndarray)"),
         (SOUND, SOUND, {"method": "best"}, "method: must be one of default"),
         (SOUND, SOUND, {"strength": 2}, "strength"),

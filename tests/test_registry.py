@@ -146,7 +146,9 @@ def test_promote_compare_and_rollback_by_hand(
     assert (nothing.exit_code, "had no predecessor" in nothing.output) == (2, True)
 
 
-@pytest.mark.parametrize("reference", ["9", "best", f"models:/{MODEL}/77", "no/such"])
+@pytest.mark.parametrize(
+    "reference", ["9", "best", f"models:/{MODEL}/77", "no/such", "9" * 20, "²", "x" * 300]
+)
 def test_unknown_versions_are_named(first: dict[str, object], uri: str, reference: str) -> None:
     with pytest.raises(InputError) as caught:
         Registry(uri).find(reference)

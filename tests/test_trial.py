@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,11 @@ def server(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         text=True,
     )
     assert process.stdout is not None
-    yield Server(process.stdout.readline().strip(), process, temporary)
+    address = process.stdout.readline().strip()
+    # It answers from the moment on at which the address can be read.
+    port = int(address.split(":")[2].split("/")[0])
+    socket.create_connection(("127.0.0.1", port), DEADLINE).close()
+    yield Server(address, process, temporary)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         process.wait(DEADLINE)
@@ -309,9 +315,15 @@ def test_what_the_server_refuses(server: Server, recordings: Path) -> None:
     sound = (recordings / "melody.wav").read_bytes()
     status, text, _ = answer(f"{server.address}recordings?name=..%2F..%2Fx.wav", sound)
     assert status == 201
+    assert json.loads(text)["name"] == "x.wav"
     id = json.loads(text)["id"]
+    # Decoded once: a name may hold what else looks encoded.
+    _, text, _ = answer(f"{server.address}recordings?name=100%2525%20%23%C3%BC.wav", sound)
+    assert json.loads(text)["name"] == "100%25 #ü.wav"
     for body, words in (
         (b"{", "is not JSON"),
+        (b"[" * 5000, "is not JSON"),
+        (b'{"a":' * 1500 + b"1" + b"}" * 1500, "is not JSON"),
         (b"[]", "is not an object"),
         (b"{}", "styles: 1 to 5 recordings"),
         (b" " * 20_000, "too large"),
@@ -344,7 +356,9 @@ def test_what_is_refused_takes_no_room(recordings: Path, tmp_path: Path) -> None
             yield bytes(size - len(content) - 8)
 
         try:
-            path = asyncio.run(sounds.receive("a.wav", pieces()))
+            # In another thread: the browser's loop runs in this one.
+            with ThreadPoolExecutor(1) as threads:
+                path = threads.submit(asyncio.run, sounds.receive("a.wav", pieces())).result()
         except InputError:
             return False
         sounds.add("a.wav", path)

@@ -1,11 +1,11 @@
 """The server of the page: this machine only, nothing from elsewhere."""
 
-import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from audiostyle.errors import InputError
+from audiostyle.untrusted import json_value
 from pipeline.trial.sounds import Limits, Sounds
 from pipeline.trial.transfers import MOST_STYLES, Transfers, offered_methods
 
@@ -78,7 +79,8 @@ def application(
         )
 
     async def upload(request: Request) -> Response:
-        name = unquote(request.query_params.get("name", ""))[:200] or "recording"
+        # Of a path, which a browser does not send, the file's own name.
+        name = re.split(r"[/\\]", request.query_params.get("name", ""))[-1][:200] or "recording"
         path = await sounds.receive(name, request.stream())
         sound = await run_in_threadpool(sounds.add, name, path)
         return JSONResponse(sound.described(), 201)
@@ -167,7 +169,7 @@ async def _json(request: Request) -> dict[str, Any]:
         if len(body) > _MOST_JSON:
             raise InputError("the request is too large")
     try:
-        value = json.loads(body)
+        value = json_value(body)
     except ValueError:
         raise InputError("the request is not JSON") from None
     if not isinstance(value, dict):
