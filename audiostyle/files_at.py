@@ -215,11 +215,14 @@ def _in_the_way(path: Path, needed: str) -> str:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Errors of the system with the whole path; relative to a descriptor they have a part of it."""
+def naming(path: Path, *, always: bool = True) -> Iterator[None]:
+    """Errors of the system with the whole path; relative to a descriptor they have a part of it.
+
+    always: also those that name a file already.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno is None:
+        if error.errno is None or not (always or error.filename is None):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -177,7 +176,7 @@ def save(model: Classifier, folder: Path) -> None:
     weights = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }
-    safetensors.torch.save_file(weights, folder / "weights.safetensors")
+    tensors.write(folder / "weights.safetensors", weights)
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Classifier:

@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -79,9 +78,7 @@ def write(
         number = 0
         together = max(1, SHARD // (4 * spectrogram.bins * spectrogram.clip_frames))
         while shard := list(islice(stream, together)):
-            safetensors.torch.save_file(
-                {"magnitude": torch.stack(shard)}, temporary / _shard(number)
-            )
+            tensors.write(temporary / _shard(number), {"magnitude": torch.stack(shard)})
             number += 1
         artifacts.write_table(temporary / "clips.jsonl", map(asdict, clips))
         artifacts.write_table(temporary / "failures.jsonl", map(asdict, failures))

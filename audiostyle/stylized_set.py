@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import safetensors.torch
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -60,7 +59,7 @@ def save_shards(folder: Path, id: str, blocks: Iterable[tuple[Tensor, Tensor]]) 
     def save(parts: list[Tensor]) -> None:
         nonlocal shards
         parted = {"magnitude": parts[0].contiguous(), "phase": parts[1].contiguous()}
-        safetensors.torch.save_file(parted, folder / _shard(id, shards))
+        tensors.write(folder / _shard(id, shards), parted)
         shards += 1
 
     held: list[Tensor] = []

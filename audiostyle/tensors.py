@@ -1,5 +1,8 @@
 """Tensors by anybody: safetensors files, of which a header is read before the data it speaks of."""
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
@@ -11,6 +14,8 @@ from audiostyle.errors import ArtifactError
 # Ours have fifty tensors at most, 100 bytes each. The library takes headers of 100 MB, which can
 # name a million empty tensors: a minute, and ten times their size in memory.
 HEADER_BYTES = 1 << 20
+# Where the library says which error of the system it had.
+_SYSTEM = re.compile(r"os error (\d+)")
 
 
 def require_header(start: bytes) -> None:
@@ -29,3 +34,19 @@ def read(path: Path) -> dict[str, Tensor]:
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise ArtifactError(path, f"is not safetensors: {error}") from None
     return named
+
+
+def write(
+    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors by name to a file, with texts about them.
+
+    Raises OSError naming the file, as where the disk is full; the library has an error of its own.
+    """
+    try:
+        safetensors.torch.save_file(dict(tensors), path, dict(about) if about else None)
+    except safetensors.SafetensorError as error:
+        match = _SYSTEM.search(str(error))
+        if match is None:
+            raise
+        raise OSError(int(match[1]), os.strerror(int(match[1])), str(path)) from None

@@ -1,6 +1,8 @@
 """Artifacts: written whole, read only if they are what was written."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,22 @@ def test_manifests_that_are_refused(made: Path, change: dict[str, object], words
     ) as caught:
         artifacts.opening(made, CLASSIFIER)
     assert str(made) in str(caught.value)
+
+
+def test_tensors_on_a_full_disk_are_an_error_of_the_system(tmp_path: Path) -> None:
+    """The library has an error of its own for it, which nobody expects."""
+    program = (
+        "import resource, sys, torch\n"
+        "from pathlib import Path\n"
+        "from audiostyle import tensors\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: tensors.write(Path(sys.argv[1]), {'x': torch.zeros(99_999)}, {'a': 'b'})\n"
+        "except OSError as error: print(error)\n"
+    )
+    path = tmp_path / "x.safetensors"
+    words = [sys.executable, "-c", program, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == f"[Errno 27] File too large: '{path}'\n"
 
 
 def test_damage_is_found(made: Path) -> None:

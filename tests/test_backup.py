@@ -196,6 +196,22 @@ def test_what_is_no_file_is_not_waited_for(original: Path, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_named(original: Path, tmp_path: Path) -> None:
+    limit = (original / "mlflow.db").stat().st_size + 100_000
+    program = (
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "from pipeline.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    target = tmp_path / "b.tar"
+    words = [sys.executable, "-c", program, "backup", str(target), "--workspace", str(original)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"backup: [Errno 27] File too large: '{target}'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_workspace(tmp_path: Path) -> None:
     done = audiostyle("backup", tmp_path / "b.tar", "--workspace", tmp_path / "none")
     assert done.exit_code == 2

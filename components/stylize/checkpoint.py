@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
 from torch import Tensor
 
 from audiostyle.files import replacing
+from audiostyle.tensors import write as write_tensors
 from components.stylize.methods.parts.method import Heard
 from components.stylize.transfer import Transferred
 
@@ -119,7 +119,7 @@ class Checkpoint(Results):
             _name(key): [value.losses, value.error, value.heard] for key, value in done.items()
         }
         with replacing(path, durable=True) as temporary:
-            safetensors.torch.save_file(tensors, temporary, {"outcomes": json.dumps(outcomes)})
+            write_tensors(temporary, tensors, {"outcomes": json.dumps(outcomes)})
 
     def clear(self) -> None:
         """Remove it all."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from audiostyle.files import remove_temporaries, replacing
+from audiostyle.tensors import write as write_tensors
 from audiostyle.untrusted import json_value
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()
     }
     with replacing(path, durable=True) as temporary:
-        safetensors.torch.save_file(tensors, temporary, {"values": json.dumps(checkpoint.values)})
+        write_tensors(temporary, tensors, {"values": json.dumps(checkpoint.values)})
     for old in sorted(folder.glob("epoch-*.safetensors"))[:-_LAST]:
         old.unlink()
     remove_temporaries(folder)

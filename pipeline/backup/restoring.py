@@ -11,7 +11,7 @@ from typing import Any
 
 from audiostyle import files
 from audiostyle.errors import InputError
-from audiostyle.files_at import open_plain
+from audiostyle.files_at import naming, open_plain
 from audiostyle.untrusted import json_value
 from pipeline.backup import FORMAT, FORMAT_VERSION, HASHES, HEAD, ROOT, Content
 
@@ -36,7 +36,8 @@ def restore(source: Path, workspace: Path) -> Content:
         )
     temporary = files.temporary_folder(workspace)
     try:
-        content = _read(source, temporary)
+        with naming(workspace, always=False):
+            content = _read(source, temporary)
         temporary.chmod(0o755)
         temporary.replace(workspace)  # refused by the system where something is in it by now
         files.sync(workspace.parent)

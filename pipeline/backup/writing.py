@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from audiostyle import files
 from audiostyle.errors import AudiostyleError, InputError
-from audiostyle.files_at import is_temporary
+from audiostyle.files_at import is_temporary, naming
 from pipeline.backup import FORMAT, FORMAT_VERSION, HASHES, HEAD, ROOT, Content
 
 # Downloads, which come again by name; servers of `make stack`, whose secrets are there, too; kfp's
@@ -55,11 +55,8 @@ def write(workspace: Path, target: Path, *, with_data: bool = False) -> Content:
     try:
         partial = folder / "backup"
         # Models are random numbers to a compressor: the fastest level gains as much as any other.
-        with (
-            tarfile.open(partial, "w:gz", compresslevel=1)
-            if compressed
-            else tarfile.open(partial, "w")
-        ) as archive:
+        form = {"mode": "w:gz", "compresslevel": 1} if compressed else {"mode": "w"}
+        with naming(target, always=False), tarfile.open(partial, **form) as archive:
             content = _fill(archive, workspace, left_out, folder)
         partial.chmod(0o600)  # a registry may be private
         files.sync(partial)
@@ -186,7 +183,7 @@ def _add_file(
         try:
             archive.addfile(member, reader)  # type: ignore[arg-type]
         except OSError as error:
-            if reader.left:
+            if reader.left and error.errno is None:  # tarfile's own
                 raise AudiostyleError(
                     f"{path}: became shorter while it was read; try again"
                 ) from None

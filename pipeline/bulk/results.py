@@ -1,6 +1,9 @@
 """Results of items: outputs and rows are put into place, or the reason why there are none."""
 
 import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from multiprocessing.pool import ThreadPool
@@ -93,9 +96,8 @@ class Results:
             self._ledger.place(output, paths[output])
             del paths[output]  # an attempt after this one does what is left
 
-        # Its threads, unlike an executor's, hold up nobody who is interrupted.
-        with ThreadPool(min(_PLACING, len(paths) or 1)) as pool:
-            patiently(lambda: pool.map(put, list(paths), 1), self._config.patience, "stylize")
+        with _some_at_a_time(min(_PLACING, len(paths) or 1)) as each:
+            patiently(lambda: each(put, list(paths)), self._config.patience, "stylize")
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -142,3 +144,16 @@ class Results:
             "error": "",
         }
         return row | more
+
+
+@contextmanager
+def _some_at_a_time(count: int) -> Iterator[Callable[[Callable[[str], None], list[str]], object]]:
+    """What does something for each of a list in so many threads."""
+    try:
+        # Its threads, unlike an executor's, hold up nobody who is interrupted.
+        pool = ThreadPool(count)
+    except OSError:  # no semaphores, as where there is no /dev/shm
+        yield lambda do, items: deque(map(do, items), 0)
+        return
+    with pool:
+        yield lambda do, items: pool.map(do, items, 1)

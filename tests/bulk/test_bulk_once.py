@@ -181,6 +181,20 @@ def test_bad_items_do_not_stop_good_ones(clips: Path, classifier: Path, tmp_path
     assert "stopped at item-2" in stopped.stderr
 
 
+def test_a_system_without_semaphores(
+    clips: Path, classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container without /dev/shm: the results were not put into place."""
+
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    manifest = write_csv(tmp_path / "m.csv", rows_of(clips, 3))
+    given = arguments(manifest, tmp_path / "out", classifier, clips)
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", missing)
+    assert counts(bulk(*given)) == (0, 3, 0)
+
+
 def test_two_callers_and_ended_ones(clips: Path, classifier: Path, tmp_path: Path) -> None:
     rows = rows_of(clips, 100)
     out = tmp_path / "out"

@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from audiostyle.artifacts import file_digest
 from audiostyle.errors import InputError
 from audiostyle.files import replacing
 from audiostyle.state_dicts import read_state_dict
+from audiostyle.tensors import write as write_tensors
 from components.stylize.networks.catalog import CATALOG
 from components.stylize.networks.weights import LICENSE, SOURCE, SOURCE_SHA256, match
 
@@ -34,7 +33,7 @@ def convert(
     if license := license or _known_license(digest):
         metadata[LICENSE] = license
     with replacing(target, durable=True) as temporary:
-        safetensors.torch.save_file(tensors, temporary, metadata)
+        write_tensors(temporary, tensors, metadata)
         if network:
             try:
                 match(network, temporary)
