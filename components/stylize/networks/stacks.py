@@ -4,6 +4,7 @@ Only the convolutions are here: what classifies behind them is no part of style 
 may have those weights, too; `head` and `more_heads` say which.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -76,7 +77,7 @@ _MORE_HEADS: dict[str, tuple[Shapes, ...]] = {
 }
 
 
-class Stack(nn.Module):
+class Stack(nn.Module, ABC):
     """Convolutions in a row, of which some are named layers.
 
     head: shapes of the weights behind them, which a file may have or not. more_heads: of those
@@ -89,9 +90,9 @@ class Stack(nn.Module):
         self.head = head
         self.more_heads = _MORE_HEADS.get(name, ())
 
+    @abstractmethod
     def steps(self) -> Iterator[tuple[str, nn.Module]]:
         """Every module in order, with the name of the layer that ends with it, or ""."""
-        raise NotImplementedError
 
     def activations(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Activations after the rectifier of each named layer, by name.
