@@ -25,6 +25,7 @@ from audiostyle.terminal import end_for_closed_pipe, log_to_stderr, printable_tr
 # A file in which a task leaves its error for whoever started it, as JSON.
 ERROR_FILE = "AUDIOSTYLE_ERROR_FILE"
 DEBUG = "AUDIOSTYLE_DEBUG"
+_STANDARD_ERROR = 2  # number of its descriptor
 
 
 class _Ending(click.Command):
@@ -46,6 +47,7 @@ class _Ending(click.Command):
         **more: Any,
     ) -> Any:
         """Run the command line and end the program, with click's words for wrong options."""
+        _open_streams()
         args = [_with_home(each) for each in (sys.argv[1:] if args is None else args)]
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal of few characters: others are spelled out, as on standard error.
@@ -129,6 +131,18 @@ class Group(_Ending, click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+
+def _open_streams() -> None:
+    """Open to nowhere what of standard input, output, and error is closed, as below a daemon.
+
+    Else the next file that is opened takes its number, and what C code prints goes into that file.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _with_home(argument: str) -> str:

@@ -194,7 +194,8 @@ def _write_files(opened: artifacts.Artifact, record: Record, folder: Path) -> Pa
         files,
         input_example=example.numpy(),
         serialization_format="pt2",
-        extra_files=[str(path) for path in sorted(opened.folder.iterdir())],
+        # As addresses: in a path, MLflow takes what follows a # or ? for a part of one.
+        extra_files=[path.resolve().as_uri() for path in sorted(opened.folder.iterdir())],
         # Stated rather than inferred: inference starts another process and loads the model.
         pip_requirements=[f"torch=={torch.__version__.split('+')[0]}", "numpy"],
     )

@@ -96,7 +96,10 @@ def stylize_pair(
 
         session = Session(classifier)
         pairs = [Pair("result", request.content, recording_of(request.style, folder))]
-        with _unfinished(request, workspace) as unfinished, fetched(pairs, unfinished) as local:
+        with (
+            _unfinished(request, workspace, folder) as unfinished,
+            fetched(pairs, unfinished) as local,
+        ):
             paths = {role: Path(path) for role, path in local[0].recordings().items()}
             method, _ = session.method(stylize_config)
             content, style = (session.hear(path, method.spectrogram) for path in paths.values())
@@ -121,8 +124,14 @@ def stylize_pair(
 
 
 @contextmanager
-def _unfinished(request: Request, workspace: Path) -> Iterator[Path]:
-    """The folder for windows that are finished. It stays after an error, which the log says."""
+def _unfinished(request: Request, workspace: Path, temporary: Path) -> Iterator[Path]:
+    """The folder for windows that are finished. It stays after an error, which the log says.
+
+    Where the workspace cannot be written it is in `temporary`, which goes with this call.
+    """
+    if not _is_writable(workspace):
+        yield temporary / "unfinished"
+        return
     single = request.style.is_single
     style = str(request.style.places[0]) if single else request.style.plain()
     key = digest_of([str(request.content), style, str(request.output)])
@@ -171,16 +180,25 @@ def _check_output(path: Path) -> None:
             raise InputError(f"output: {path}: is a folder; give a file's name")
         elif not path.is_file():
             raise InputError(f"output: {path}: is no plain file, and is not replaced")
-        folder = path.absolute().parent
-        while not os.path.lexists(folder):
-            folder = folder.parent
+        folder = _nearest(path.absolute().parent)
         if not folder.is_dir():
             raise InputError(f"output: {path}: {folder} is not a folder")
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not _is_writable(folder):
             raise InputError(f"output: {path}: {folder} cannot be written to: no permission")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"output: {path}: cannot be written: {reason}") from None
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest one above it that is there."""
+    return next(each for each in (path, *path.parents) if os.path.lexists(each))
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, which may have to be made itself."""
+    there = _nearest(folder.absolute())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _require_text_name(name: str, path: Path) -> None:

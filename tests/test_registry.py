@@ -15,6 +15,7 @@ from conftest import small_training
 from audiostyle import artifacts, network
 from audiostyle.errors import AudiostyleError, InputError
 from audiostyle.registry import MODEL, Registry
+from audiostyle.tracking_uris import sqlite_uri
 from components.train.gate import GateConfig, judge, mcnemar
 from components.train.register import register
 from components.train.train import train
@@ -153,6 +154,20 @@ def test_unknown_versions_are_named(first: dict[str, object], uri: str, referenc
     with pytest.raises(InputError) as caught:
         Registry(uri).find(reference)
     assert reference in str(caught.value)
+
+
+def test_a_classifier_in_a_folder_of_any_name(
+    classifier: Path, spectrograms: Path, tmp_path: Path
+) -> None:
+    """MLflow took what followed a # for a part of an address, and registered nothing."""
+    folder = tmp_path / "C# 100% ?x=1&y %41 ü'\"q"
+    copied = shutil.copytree(classifier, folder / "model")
+    registry = Registry(sqlite_uri(folder / "w" / "mlflow.db"))
+    register(copied, spectrograms, registry.uri, ANY)
+    there = registry.download(registry.find("1"), tmp_path / "there")
+    assert artifacts.opening(there, artifacts.CLASSIFIER).digest == (
+        artifacts.opening(classifier, artifacts.CLASSIFIER).digest
+    )
 
 
 def test_an_empty_registry_has_no_champion(tmp_path: Path) -> None:

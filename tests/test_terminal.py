@@ -93,6 +93,34 @@ def test_errors_of_commands_and_of_click(arguments: tuple[str, ...], tmp_path: P
     assert r"\x1b" in done.stderr
 
 
+@pytest.mark.parametrize("closed", [(0, 1, 2), (2,), (1,)])
+def test_streams_that_are_closed(closed: tuple[int, ...], tmp_path: Path) -> None:
+    """As below some daemons: a display of stages asked a stream that there was not."""
+    program = (
+        "import os, sys\n"
+        "from pipeline.cli import main\n"
+        "from pipeline.run_display import Display\n"
+        "@main.command()\n"
+        "def probe():\n"
+        "    Display().end('stage', failed=False)\n"
+        "    print('x', file=sys.stderr)\n"
+        "    print('x')\n"
+        f"    file = open({str(tmp_path / 'out')!r}, 'w')\n"
+        "    file.write(str(file.fileno() > 2))\n"
+        "main(['probe'])\n"
+    )
+    words = " ".join(f"{number}>&-" for number in closed)
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {words}', sys.executable, program],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out").read_text() == "True"
+
+
 def test_a_terminal_of_few_characters(tmp_path: Path) -> None:
     """What it lacks is spelled out; it ended the command with a traceback."""
     for encoding in ("latin-1", "ascii", "cp437"):

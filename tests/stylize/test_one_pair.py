@@ -245,6 +245,18 @@ def test_objects_are_looked_at_first(here: Path, seaweedfs: SeaweedFS) -> None:
 
 
 @pytest.mark.slow
+def test_a_workspace_that_cannot_be_written_is_done_without(here: Path, classifier: Path) -> None:
+    """Of a recording of several windows, which are saved there: it ended the call."""
+    soundfile.write(here / "long.wav", tone(seconds=5), RATE)
+    (here / "s.yaml").write_text("stylize: {window_seconds: 2, overlap_seconds: 1}\n")
+    given = ("long.wav", "b.wav", "-o", "c.wav", "--model", classifier, "--config", "s.yaml")
+    done = stylize(here, *given, *QUICK, "--workspace", "a.wav/none")
+    assert done.returncode == 0, done.stderr
+    assert audio.read(here / "c.wav").frames == 5 * RATE
+    assert names(here) == {"a.wav", "b.wav", "c.wav", "long.wav", "s.yaml"}
+
+
+@pytest.mark.slow
 def test_what_is_unfinished_is_named(here: Path, classifier: Path) -> None:
     soundfile.write(here / "long.wav", tone(seconds=30), RATE)
     (here / "s.yaml").write_text("stylize: {window_seconds: 3, overlap_seconds: 1}\n")
