@@ -16,6 +16,7 @@ from components.reconstruct.measures.sounds import leveled
 from components.reconstruct.measures.target_distance import lsd
 from components.reconstruct.peaks import Peaks
 from components.reconstruct.reconstruct import publish, reconstruct
+from components.reconstruct.report.excerpt import write_excerpt
 from components.reconstruct.sound import PEAK
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import Pair, read_pairs
@@ -87,6 +88,22 @@ def test_page_and_figures(stylized: Path, classifier: Path, tmp_path: Path) -> N
     assert "gain" not in rows["stereo"]  # it has no target
     # A copy of the content has no gain, up to what phase retrieval does.
     assert rows["mono"]["gain"] == pytest.approx(0, abs=0.15)
+
+
+def test_the_excerpt_leaves_large_recordings_out(stylized: Path, tmp_path: Path) -> None:
+    reconstruct(stylized, tmp_path / "set", QUICK)
+    sizes = {f"sounds/{p.name}": p.stat().st_size for p in (tmp_path / "set").glob("*.wav")}
+    assert len(sizes) == 2
+    for most, names in (
+        (20_000_000, set(sizes)),
+        (min(sizes.values()), {min(sizes, key=lambda name: sizes[name])}),
+        (0, set()),
+    ):
+        write_excerpt(tmp_path / "set", tmp_path / "excerpt", most)
+        opened = artifacts.opening(tmp_path / "excerpt", artifacts.REPORT_EXCERPT)
+        assert set(opened.manifest.files) == {"report.html", *names}
+        page = opened.path("report.html").read_text()
+        assert ("<audio" in page) == (most > max(sizes.values()))
 
 
 def test_measures_of_copies(pairs: Path, tmp_path: Path) -> None:
