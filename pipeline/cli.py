@@ -34,7 +34,7 @@ from pipeline.commands.ui import ui
 def main() -> None:
     """Deep audio style transfer: the content of one recording, the style of another."""
     log_to_stderr()
-    for noisy in ("alembic", "mlflow", "numba", "matplotlib"):
+    for noisy in ("alembic", "mlflow", "numba", "matplotlib", "torch"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
