@@ -16,6 +16,7 @@ from benchmarks.pairs import FONT, SECONDS
 
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 AVL = Path("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2")
+OPL3 = Path("/usr/share/sounds/sf2/OPL-3_FM_128M.sf2")
 ZEPPELIN = Path("/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2")
 
 
@@ -35,6 +36,11 @@ KITS = {
     ),
     "heldout": (*(Kit(FLUID, program) for program in (8, 16, 24, 25, 32)), Kit(AVL, 0, 0)),
 }
+# For fitting alone: those of the development side, and synthesized ones.
+KITS["further"] = (
+    *KITS["development"],
+    *(Kit(OPL3, program) for program in (0, 8, 16, 24, 25, 32, 40, 48)),
+)
 
 
 def kit_name(kit: Kit) -> str:

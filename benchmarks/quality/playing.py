@@ -34,6 +34,10 @@ NOTES = Path(os.environ.get("VSCO2_DIR") or EXAMPLES.parent / "node_modules")
 CHORDAL = {
     "development": (4, 11, 16, 25, 46, 48, 52, 105),
     "heldout": (7, 8, 20, 26, 53, 107, 108),
+    "further": (
+        *(0, 1, 2, 5, 6, 15, 17, 18, 19, 21, 24, 27, 28, 29, 44, 45, 49, 50, 51, 54, 61, 62, 80),
+        *(81, 88, 89, 90, 91, 4, 11, 16, 25, 46, 48, 52, 105),
+    ),
 }
 # Recorded instruments and the MIDI keys that they play.
 RECORDED = {
@@ -209,6 +213,8 @@ def triples(
 
 def _couples(things: Sequence[Any], random: np.random.Generator, count: int) -> list[Any]:
     """Pairs of different things, each as often as the others."""
+    if len(things) < 2:
+        raise SystemExit(f"two or more are needed to make pairs of, here {len(things)}")
     couples: list[Any] = []
     while len(couples) < count:
         order = [things[int(at)] for at in random.permutation(len(things))]

@@ -12,6 +12,7 @@ from components.stylize.config import StylizeConfig
 from components.stylize.methods.default import WAYS, Blend, Ways
 from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import Contents
+from components.stylize.methods.parts.mixing import Mixture
 from components.stylize.transfer import style_of, transfer, transfer_pair
 
 # content, style, target: [bins, frames], linear; output the same, of as many frames as content.
@@ -38,11 +39,12 @@ class Without(Blend):
 
     way = 0
 
-    def trust(self, ways: Ways) -> Tensor:
+    def trust(self, ways: Ways) -> Mixture:
         """See Blend."""
-        weights = super().trust(ways)
+        mixture = super().trust(ways)
+        weights = mixture.weights.clone()
         weights[self.way] = 0
-        return weights / weights.sum(0).clamp_min(1e-9)
+        return Mixture(weights / weights.sum(0).clamp_min(1e-9), mixture.gain)
 
 
 def untrained(model: Classifier, seed: int = 0) -> Classifier:

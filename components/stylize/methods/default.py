@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from audiostyle.spectrogram import SpectrogramConfig
 from components.stylize.methods.notes import Attention, times_of
 from components.stylize.methods.parts import bands, beats, mixing, voices
 from components.stylize.methods.parts.bands import Levels
 from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import Contents, Heard, Style
+from components.stylize.methods.parts.mixing import Mixture
 from components.stylize.methods.parts.onsets import Notes, find_notes
 from components.stylize.methods.parts.pitch import Pitch, track, voice_of
 from components.stylize.methods.parts.sorts import SPEECH, TEXTURE, heard_of, sorts_of
@@ -32,9 +34,6 @@ from components.stylize.methods.parts.texture import (
 from components.stylize.methods.parts.transposition import register
 
 WAYS = ("content", "equalizer", "map", "recall", "envelope", "notes", "voices", "beats")
-
-# Of speech: by how much its bands are mapped to the style's.
-_SPEECH_MAP = 0.8
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ class Blend(Attention):
             magnitude = contents.magnitude[item]
             sorts = sorts_of(magnitude, pitch, item, ways.course, self.spectrogram)
             speech, noise = sorts[SPEECH], sorts[TEXTURE]
-            weights = self.trust(ways)
-            result = self._blended(ways, weights)
+            mixture = self.trust(ways)
+            result = self._blended(ways, mixture)
             # Noise has no notes to answer: it keeps its course under the style's spectrum.
             result = torch.lerp(result, ways.logs[:2].mean(0), noise)
             if float(speech):
@@ -115,7 +114,7 @@ class Blend(Attention):
             result = self.strength * result + (1 - self.strength) * ways.logs[0]
             blends.append((result.exp() - ways.depth).clamp_min(0))
             loudness = magnitude.square().sum(0)
-            heard.append(heard_of(sorts, style["sorts"], weights, loudness, self.strength))
+            heard.append(heard_of(sorts, style["sorts"], mixture.weights, loudness, self.strength))
         return torch.stack(blends), heard
 
     def _said(self, magnitude: Tensor, pitch: Pitch, item: int, style: Style) -> Tensor:
@@ -126,7 +125,7 @@ class Blend(Attention):
         said = articulated(said, magnitude, self.spectrogram)
         own = bands.envelope(said, self.spectrogram, bands.SMOOTHING)
         gain = bands.mapped(own, style["bands.envelope"])
-        said = said * bands.curve(_SPEECH_MAP * gain, self.spectrogram).exp()
+        said = said * bands.curve(gain, self.spectrogram).exp()
         result: Tensor = said * (magnitude.norm() / said.norm().clamp_min(1e-12))
         return result
 
@@ -219,16 +218,23 @@ class Blend(Attention):
             ]
         )
 
-    def trust(self, ways: Ways) -> Tensor:
-        """How far each way is trusted, [ways, bands, frames]; sums to one over ways."""
-        return mixing.mixer(self.device).weights(ways.features)
+    def trust(self, ways: Ways) -> Mixture:
+        """How far each way is trusted."""
+        return mixing.mixture(mixing.fitted(self.device), ways.features)
 
-    def _blended(self, ways: Ways, weights: Tensor) -> Tensor:
+    def _blended(self, ways: Ways, mixture: Mixture) -> Tensor:
         """Logarithm, [bins, frames]."""
-        mixed = torch.zeros_like(ways.logs[0])
-        for log, weight in zip(ways.logs, weights, strict=True):
-            mixed += log * bands.curve(weight, self.spectrogram)
-        return ((mixed.exp() - ways.depth).clamp_min(0) * ways.gate + ways.depth).log()
+        magnitude = blended(ways, mixture, self.spectrogram)
+        return (magnitude + ways.depth).log()
+
+
+def blended(ways: Ways, mixture: Mixture, config: SpectrogramConfig) -> Tensor:
+    """The ways' average as a mixture says, at the content's level, [bins, frames]."""
+    logs = torch.zeros_like(ways.logs[0])
+    for log, weight in zip(ways.logs, mixture.weights, strict=True):
+        logs += log * bands.curve(weight, config)
+    above = (logs.exp() - ways.depth).clamp_min(0)
+    return above * ways.gate * bands.curve(mixture.gain, config).exp()
 
 
 METHOD = Blend

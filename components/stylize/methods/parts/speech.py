@@ -20,13 +20,13 @@ _MOST_SEMITONES = 14.0
 _TRACT = 0.17
 _BREATH = 0.15  # strength of pitch of a frame that has none
 # Where a voice has clear partials, and where its hiss covers them: moving that costs words.
-_PARTIALS_HZ, _NOISE_HZ = 1500.0, 2250.0
+_PARTIALS_HZ, _NOISE_HZ = 1000.0, 1600.0
 _TINY = 1e-6
 _LOUD, _MATCH = 0.1, 0.4  # of frames that tell the pitch: relative level, strength
 # Third-octave bands, the first at 150 Hz, as ESTOI has them; how far they are given back, in the
 # lowest and above; by how much at most, nepers; and what is silence, relative to the loudest frame.
 _FIRST_THIRD_HZ, _THIRDS, _LOW_THIRDS = 150.0, 15, 5
-_ARTICULATION = (0.7, 0.95)
+_ARTICULATION = (0.85, 1.0)
 _MOST_ARTICULATION, _ARTICULATION_FLOOR = 2.0, 1e-6
 # Features that set speech apart, with weights of a logistic regression on speakers p225 and p226
 # of VCTK, eight synthetic voices, and 150 recordings of everything else of the development side.
