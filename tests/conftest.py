@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 # wait for each other. torch reads it at its import; the processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A script's shell starts what it puts into the background with Ctrl-C ignored, and processes that
-# tests interrupt would inherit that.
+# A script's shell starts what it puts into the background with Ctrl-C ignored, nohup what it starts
+# with SIGHUP ignored, and processes that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
