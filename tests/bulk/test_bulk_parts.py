@@ -57,6 +57,7 @@ def test_one_of_many_gets_the_lock(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_who_is_gone_holds_no_lock(tmp_path: Path) -> None:
     lock = take(tmp_path)
     with pytest.raises(AudiostyleError, match=f"process {os.getpid()} on .* is working"):

@@ -15,6 +15,9 @@ from standin import SUCCESS, Fault, StandIn
 
 from pipeline.cluster import canceled_runs
 
+# A command compiles a pipeline in a process of its own.
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Result]
 TRAIN = (
     "submit",

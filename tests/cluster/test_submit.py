@@ -29,6 +29,9 @@ from pipeline.cluster.api import Api
 from pipeline.cluster.run_spec import RunSpec
 from pipeline.cluster.token import TOKEN
 
+# A command compiles a pipeline in a process of its own.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 Cli = Callable[..., Result]
 TRAIN = (

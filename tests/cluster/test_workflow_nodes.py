@@ -41,6 +41,7 @@ REFUSED = 'pods "x" is forbidden: error looking up service account kubeflow/nosu
 
 
 @pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script, text",
     [

@@ -82,6 +82,7 @@ def _bucket(root: str) -> Store | None:
     return open_store(f"s3://{BUCKET}") if root.startswith("s3:") else None
 
 
+@pytest.mark.slow
 def test_addresses_round_trip_to_the_letter(root: str, tmp_path: Path) -> None:
     # boto3's clients take longer to make than all requests of a run.
     base, bucket = open_store(root), _bucket(root)

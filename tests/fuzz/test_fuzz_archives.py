@@ -398,6 +398,7 @@ def test_links_in_an_archive_are_files_or_named(warm: Warm, files: dict[str, byt
         assert f"left out: {name}, a link to no file" in done.err
 
 
+@pytest.mark.slow
 def test_an_archive_that_grew(warm: Warm, files: dict[str, bytes]) -> None:
     """`tar --append` writes a member again: the later one counts."""
     content = io.BytesIO()
