@@ -20,6 +20,9 @@ from pipeline.cluster.api import Api
 from pipeline.cluster.run_spec import RunSpec
 from pipeline.cluster.server_errors import ServerUnavailableError
 
+# A command compiles a pipeline in a process of its own.
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Result]
 CREATE = (
     "schedule",
