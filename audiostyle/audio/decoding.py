@@ -22,6 +22,8 @@ RATES = (1000, 1_536_000)
 LOUDEST = 1e10
 # Samples, of all channels together, that are decoded at a time.
 _PIECE = 1 << 22
+# Frames that are asked for where the header states no more.
+_LITTLE = 1 << 16
 # MP3: a frame needs bits of some before it, ten at most at the lowest rates.
 _LEAD = 10 * 1152
 # Bytes of headers that a file without samples has at most.
@@ -108,7 +110,9 @@ class AudioFile:
             frames = min(frames, self._most - self._at)
         with _decoding(self.path):
             while frames > 0:
-                most = min(frames, max(1, _PIECE // self.channels))
+                # libsndfile fills up with zeros what is asked for and is not there.
+                stated = max(_LITTLE, int(self._open.frames) - self._at)
+                most = min(frames, stated, max(1, _PIECE // self.channels))
                 part = self._open.read(most, dtype="float32", always_2d=True)
                 if len(part):
                     parts.append(part)
