@@ -110,12 +110,11 @@ def _option(path: tuple[str, ...], field: FieldInfo) -> Callable[[F], F]:
     words = words if words.endswith(("]", ".")) or not words else f"{words}."
     if field.default not in (None, "") and not field.is_required():
         words = f"{words} [default: {_shown(field.default)}]".strip()
-    metavar = str(extra.get("metavar") or _metavar(field.annotation))
     return click.option(
         f"--{path[-1].replace('_', '-')}",
         _parameter(path),
         default=None,
-        metavar=metavar,
+        metavar=str(extra.get("metavar") or _metavar(field.annotation)),
         envvar=extra.get("envvar"),
         help=words,
     )

@@ -16,7 +16,14 @@ from typing import Any, Self
 from audiostyle.errors import AudioError, InputError
 from audiostyle.store import Store, StoreUnavailableError, open_store
 from audiostyle.store.base import require_key
-from audiostyle.uris import beside_s3, file_path, is_address, scheme_of, split_object
+from audiostyle.uris import (
+    beside_s3,
+    file_path,
+    is_address,
+    scheme_of,
+    shown_address,
+    split_object,
+)
 
 # Objects that are fetched at a time.
 AT_A_TIME = 8
@@ -29,24 +36,35 @@ def is_object(place: Path | str) -> bool:
     return isinstance(place, str) and place.startswith("s3://")
 
 
-def place_of(name: str, text: str) -> Path | str:
-    """A path, or the URI of an object, from a path, file:// or s3:// as people write it.
+def as_place(text: str) -> str:
+    """A path or s3://bucket/key, from a path, file:// or s3:// as people write it.
 
-    name: of the argument. Raises InputError that begins with it.
+    Raises InputError for any other address.
     """
     scheme = scheme_of(text)
     if scheme == "file":
-        return file_path(text)
+        return str(file_path(text))
     if scheme == "s3":
-        uri = f"s3://{text[5:]}"
-        try:
-            require_key(split_object(uri)[1])
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-        return uri
+        return f"s3://{text[5:]}"
     if is_address(text):
-        raise InputError(f"{name}: {text:.200}: a path, file:// or s3://bucket/key is needed")
-    return Path(text)
+        where = shown_address(text)
+        raise InputError(f"{where:.200}: a path, file:// or s3://bucket/key is needed")
+    return text
+
+
+def place_of(name: str, text: str) -> Path | str:
+    """A path, or the URI of an object that can be one, as `as_place` reads it.
+
+    name: of the argument. Raises InputError that begins with it.
+    """
+    try:
+        place = as_place(text)
+        if not is_object(place):
+            return Path(place)
+        require_key(split_object(place)[1])
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return place
 
 
 def beside(manifest: Path | str, place: str) -> Path | str:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from audiostyle.artifacts import digest_of
 from audiostyle.errors import InputError
-from audiostyle.recordings import Recordings, beside, is_object, naming_objects
+from audiostyle.recordings import Recordings, as_place, beside, is_object, naming_objects
 from audiostyle.store import open_store
 from audiostyle.untrusted import yaml_value
-from audiostyle.uris import file_path, is_address, join_s3, scheme_of, split_s3
+from audiostyle.uris import join_s3, split_s3
 
 Place = Path | str  # a file, or s3://bucket/key
 
@@ -119,13 +119,9 @@ def _recordings(text: str, manifest: Place) -> list[Place]:
     """What a text names, never nothing."""
     if text.startswith(CLASS):
         return _of_class(text, manifest)
-    if scheme_of(text) == "s3":
-        address = f"s3://{text[5:]}"
-        return _of_prefix(address) if address.endswith("/") else [address]
-    if scheme_of(text) == "file":
-        text = str(file_path(text))
-    elif is_address(text):
-        raise InputError(f"{text:.200}: a path, file:// or s3://bucket/key is needed")
+    text = as_place(text)
+    if is_object(text):
+        return _of_prefix(text) if text.endswith("/") else [text]
     place = beside(manifest, text)
     if is_object(place) or not Path(place).is_dir():
         return [place]

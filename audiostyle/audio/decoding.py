@@ -106,23 +106,25 @@ class AudioFile:
         """
         # In pieces, since a header may promise more than any memory holds.
         parts: list[Samples] = []
+        at = self._at
         if self._most is not None:
-            frames = min(frames, self._most - self._at)
+            frames = min(frames, self._most - at)
         with _decoding(self.path):
             while frames > 0:
                 # libsndfile fills up with zeros what is asked for and is not there.
-                stated = max(_LITTLE, int(self._open.frames) - self._at)
+                stated = max(_LITTLE, int(self._open.frames) - at)
                 most = min(frames, stated, max(1, _PIECE // self.channels))
                 part = self._open.read(most, dtype="float32", always_2d=True)
                 if len(part):
                     parts.append(part)
                     frames -= len(part)
+                    at += len(part)
                 elif not self._go_on():
                     break
         if not parts:
             return np.empty((self.channels, 0), np.float32)
         samples = np.ascontiguousarray((parts[0] if len(parts) == 1 else np.concatenate(parts)).T)
-        self._at += samples.shape[1]
+        self._at = at
         _require_numbers(samples, self.path)
         return samples
 

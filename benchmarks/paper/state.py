@@ -20,6 +20,7 @@ from torch import Tensor
 from audiostyle.artifacts import bytes_digest, digest_of
 from audiostyle.errors import InputError
 from audiostyle.files import remove_temporaries, replacing
+from audiostyle.tensors import write as write_tensors
 
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError)
 
@@ -85,7 +86,7 @@ class State:
             "sha256": _digest(tensors, piece.values),
         }
         with replacing(self._path(kind, key), durable=True) as temporary:
-            safetensors.torch.save_file(tensors, temporary, metadata)
+            write_tensors(temporary, tensors, metadata)
 
     def _path(self, kind: str, key: Any) -> Path:
         return self.folder / f"{kind}-{digest_of(key)[:16]}.safetensors"

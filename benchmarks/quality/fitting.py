@@ -80,10 +80,10 @@ def examples(model: Classifier) -> list[Example]:
     method = Blend(StylizeConfig(), model)
     made = []
     for number, (pair, validation) in enumerate(fitting_pairs()):
-        assert pair.target is not None
-        if measures.lsd(pair.content, pair.target) < _ALIKE_DB:
+        example = _example(method, pair, own=False, validation=validation)
+        if example.apart < _ALIKE_DB:
             continue
-        made.append(_example(method, pair, own=False, validation=validation))
+        made.append(example)
         if number % 5 == 0 and not validation:
             made.append(_example(method, pair, own=True, validation=False))
     return made

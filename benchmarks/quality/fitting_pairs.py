@@ -23,7 +23,7 @@ from benchmarks.quality.synthetic import synthetic
 
 # Debian's musescore-general-soundfont-small.
 MUSESCORE = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
-VALIDATION = 8
+_VALIDATION = 8
 _SIDE = "development"
 # Variations: semitones at most, and deviation of a curve's waves over nine octaves, dB.
 _SEMITONES, _WAVES_DB = 4.0, 2.5
@@ -42,8 +42,8 @@ def fitting_pairs() -> Iterator[tuple[TruePair, bool]]:
         playing.real(_SIDE, 28),
         ensembles(_SIDE, 48),
     ]
-    training = [pair for pairs in sets for pair in pairs[VALIDATION:]]
-    yield from ((pair, True) for pairs in sets for pair in pairs[:VALIDATION])
+    training = [pair for pairs in sets for pair in pairs[_VALIDATION:]]
+    yield from ((pair, True) for pairs in sets for pair in pairs[:_VALIDATION])
     training += [
         *playing.melodies(_SIDE, 12),
         *playing.melodies(_SIDE, 48, fluid)[24:],

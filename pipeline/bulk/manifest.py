@@ -9,8 +9,8 @@ from typing import Any
 
 from audiostyle.errors import InputError
 from audiostyle.manifest import Columns, Row, rows
-from audiostyle.recordings import beside, is_object
-from audiostyle.uris import file_path, is_address, scheme_of, split_object
+from audiostyle.recordings import as_place, beside, is_object
+from audiostyle.uris import split_object
 from components.reconstruct.config import ReconstructConfig
 from components.stylize.config import StylizeConfig
 from components.stylize.pairs import COLUMNS, SAFE_ID
@@ -182,12 +182,7 @@ class _Reader:
         if not text:
             return "", 0
         try:
-            if scheme_of(text) == "file":
-                text = str(file_path(text))
-            elif scheme_of(text) == "s3":
-                text = f"s3://{text[5:]}"
-            if is_address(text) and not is_object(text):
-                raise InputError(f"{text:.120}: a path, file:// or s3://bucket/key is needed")
+            text = as_place(text)
             if is_object(text):
                 split_object(text)
             place = beside(self._manifest, text)

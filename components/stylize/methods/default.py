@@ -97,7 +97,7 @@ class Blend(Attention):
             sorts = sorts_of(magnitude, pitch, item, ways.course, self.spectrogram)
             speech, noise = sorts[SPEECH], sorts[TEXTURE]
             mixture = self.trust(ways)
-            result = self._blended(ways, mixture)
+            result = (blended(ways, mixture, self.spectrogram) + ways.depth).log()
             # Noise has no notes to answer: it keeps its course under the style's spectrum.
             result = torch.lerp(result, ways.logs[:2].mean(0), noise)
             if float(speech):
@@ -221,11 +221,6 @@ class Blend(Attention):
     def trust(self, ways: Ways) -> Mixture:
         """How far each way is trusted."""
         return mixing.mixture(mixing.fitted(self.device), ways.features)
-
-    def _blended(self, ways: Ways, mixture: Mixture) -> Tensor:
-        """Logarithm, [bins, frames]."""
-        magnitude = blended(ways, mixture, self.spectrogram)
-        return (magnitude + ways.depth).log()
 
 
 def blended(ways: Ways, mixture: Mixture, config: SpectrogramConfig) -> Tensor:

@@ -13,10 +13,10 @@ import safetensors
 from audiostyle.artifacts import file_digest
 from audiostyle.errors import InputError
 from audiostyle.pickles import is_pickle
-from audiostyle.recordings import fetch, is_object
+from audiostyle.recordings import as_place, fetch, is_object
 from audiostyle.store import open_store
 from audiostyle.tensors import require_header
-from audiostyle.uris import file_path, scheme_of, shown_address, split_object
+from audiostyle.uris import split_object
 from components.stylize.networks.catalog import CATALOG
 from components.stylize.networks.names import published_names
 
@@ -125,15 +125,10 @@ def _origin(network: str, name: str, digest: str, metadata: dict[str, str]) -> O
 
 def _place(text: str) -> str:
     """A path, or s3://bucket/key. Raises InputError for any other address."""
-    scheme = scheme_of(text)
-    if scheme == "file":
-        return str(file_path(text))
-    if scheme == "s3":
-        return f"s3://{text[5:]}"
-    if "://" in text:
-        where = shown_address(text)
-        raise InputError(f"weights: {where:.200}: a path, file:// or s3://bucket/key is needed")
-    return text
+    try:
+        return as_place(text)
+    except InputError as error:
+        raise InputError(f"weights: {error}") from None
 
 
 def _state(path: Path) -> tuple[int, int, int]:

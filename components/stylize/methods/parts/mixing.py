@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audiostyle import tensors
 from audiostyle.files import replacing
 
 WEIGHTS = Path(__file__).with_name("mixing.safetensors")
@@ -99,14 +99,12 @@ def _context() -> nn.Module:
 @lru_cache(maxsize=2)
 def fitted(device: torch.device) -> tuple[Network, ...]:
     """Those that were fitted, for inference."""
-    tensors = load_file(WEIGHTS)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, value in tensors.read(WEIGHTS).items():
+        number, _, own_name = name.partition(".")
+        parts.setdefault(number, {})[own_name] = value
     networks = []
-    for number in sorted({name.partition(".")[0] for name in tensors}):
-        own = {
-            name.partition(".")[2]: value
-            for name, value in tensors.items()
-            if name.startswith(f"{number}.")
-        }
+    for _, own in sorted(parts.items()):
         network = Network(len(own["mean"]), len(own["last.bias"]) - 1)
         network.load_state_dict(own)
         networks.append(network.eval().requires_grad_(False).to(device))
@@ -115,10 +113,10 @@ def fitted(device: torch.device) -> tuple[Network, ...]:
 
 def save(networks: Sequence[Network], path: Path) -> None:
     """Write networks as `fitted` reads them."""
-    tensors = {
+    named = {
         f"{number}.{name}": value.contiguous()
         for number, network in enumerate(networks)
         for name, value in network.state_dict().items()
     }
     with replacing(path) as temporary:
-        save_file(tensors, temporary)
+        tensors.write(temporary, named)
