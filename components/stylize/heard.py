@@ -11,7 +11,7 @@ _SORTS = {
     "voices": "chords, or several voices",
     "beats": "beats",
     "speech": "speech",
-    "texture": "noise or a texture",
+    "texture": "noise, a texture, or an effect",
 }
 # What results are made of.
 _PARTS = {
@@ -22,7 +22,7 @@ _PARTS = {
     "voices": "the style's own sound at several pitches at once",
     "beats": "the style's hits, each where the content has one most like it",
     "speech": "the content's words in another voice",
-    "texture": "stretches of the style between the content's notes",
+    "texture": "the style itself, laid beside the content under its levels",
 }
 _SURE, _NAMED = 0.7, 0.1
 
@@ -74,8 +74,8 @@ def _reason(
         if style["speech"] > 0.5:
             return "The words stay; pitch, vocal tract and tone become the style speaker's."
         return "The words and their pitch stay: the style has no voice to take. Its tone changes."
-    if style["texture"] > 0.5:
-        return "The notes stay, because a texture has none that could answer them."
+    if result["texture"] > 0.3:
+        return "The notes stay, because the style has none that could answer them."
     if result["content"] + result["bands"] > 0.7:
         return "Little of the style answers this content, so the content keeps most of its sound."
     return ""

@@ -24,9 +24,16 @@ from components.stylize.methods.parts.method import Contents, Heard, Style
 from components.stylize.methods.parts.mixing import Mixture
 from components.stylize.methods.parts.onsets import Notes, find_notes
 from components.stylize.methods.parts.pitch import Pitch, track, voice_of
-from components.stylize.methods.parts.sorts import SPEECH, TEXTURE, heard_of, sorts_of
+from components.stylize.methods.parts.sorts import (
+    SPEECH,
+    TEXTURE,
+    heard_of,
+    sorts_of,
+    texture_share,
+)
 from components.stylize.methods.parts.speech import articulated, median_pitch, spoken
 from components.stylize.methods.parts.texture import (
+    noisiness,
     texture_of,
     textured,
     tone_and_rise,
@@ -69,7 +76,7 @@ class Blend(Attention):
         atoms = voices.atoms_of(magnitude, times, self.spectrogram)
         course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
         sorts = sorts_of(magnitude, pitch, 0, course, self.spectrogram)
-        laid = texture_of(magnitude, self.spectrogram) if float(sorts[TEXTURE]) else {}
+        laid = texture_of(magnitude, self.spectrogram) if float(noisiness(course[0])) else {}
         return {
             "bands.envelope": levels.envelope,
             "bands.keys": levels.keys,
@@ -103,18 +110,16 @@ class Blend(Attention):
             if float(speech):
                 said = self._said(magnitude, pitch, item, style)
                 result = speech * (said + ways.depth).log() + (1 - speech) * result
-            laid = style["sorts"][TEXTURE]
+            laid = texture_share(sorts, style["sorts"], style["course"])
             if float(laid):
-                texture = {name: style[f"texture.{name}"] for name in ("logs", "keys")}
-                floor = ways.depth.log()
-                equalized = (ways.logs[1].exp() - ways.depth).clamp_min(0)
-                answer = textured(magnitude, equalized, texture, self.spectrogram)
-                answer = torch.maximum(answer, floor) + (ways.gate + 1e-6).log()[None]
-                result = torch.lerp(result, torch.logaddexp(answer, floor), laid)
+                texture = {name: style[f"texture.{name}"] for name in ("frames", "keys")}
+                answer = textured(magnitude, texture, self.spectrogram) * ways.gate
+                result = torch.lerp(result, (answer + ways.depth).log(), laid)
             result = self.strength * result + (1 - self.strength) * ways.logs[0]
             blends.append((result.exp() - ways.depth).clamp_min(0))
             loudness = magnitude.square().sum(0)
-            heard.append(heard_of(sorts, style["sorts"], mixture.weights, loudness, self.strength))
+            shares = (float(laid), self.strength)
+            heard.append(heard_of(sorts, style["sorts"], mixture.weights, loudness, shares))
         return torch.stack(blends), heard
 
     def _said(self, magnitude: Tensor, pitch: Pitch, item: int, style: Style) -> Tensor:

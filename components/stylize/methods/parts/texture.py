@@ -1,8 +1,9 @@
-"""Textures: rain, machines, fire. They sound wherever the content's notes leave room.
+"""Textures and effects as style: rain, machines, barks. They sound under and beside the content.
 
-There is nothing in a texture that answers a note. Stretches of it are laid end to end, each where
-the content's bands do most what the stretch's do, and averaged with the equalized content: more of
-the texture towards the treble and between the content's partials, so that its notes stay.
+Little in such a style answers a note. The style's recording is laid beside the content, in pieces
+of which each begins where its bands do most what the content's do. The content keeps its partials
+under the levels that the bands of these pieces have, and the pieces themselves are added: both
+more towards the treble, so that notes stay where they are heard best.
 """
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audiostyle.spectrogram import SpectrogramConfig
-from components.stylize.methods.parts.bands import depth_of, envelope
+from components.stylize.methods.parts.bands import curve, depth_of, envelope
 
 _APART = 4  # frames of 2048 samples 512 apart, after which noise is new
 _HEARD_DB = 30.0
@@ -20,14 +21,16 @@ _NOISE, _TONE = 0.30, 0.45
 # Nepers by which all bands rise within two frames, in one frame of twenty: rain, sea and machines
 # stay below the first, beats are above the second.
 _SMOOTH, _BEATS = 0.8, 1.3
-_GRAIN = 12  # frames from stretch to stretch; each is twice as long, and faded
+_WIDE = 41  # bins that the fine structure is compared with
+_SILENCE_DB = 50.0  # below the loudest frame there is a pause, which is no part of a texture
 _MOST_FRAMES = 860  # 20 s of a texture tell enough of it
-_AGAIN = 0.3  # what it costs to use the same stretch once more
-# Share of the texture in the mean, below the first and above the second frequency, Hz; and how
-# much less of it there is on the content's partials.
-_LOW, _HIGH, _LOW_HZ, _HIGH_HZ = 0.4, 1.0, 500.0, 2000.0
-_ON_PARTIALS = 0.6
-_WIDE, _LONG = 41, 5  # bins and frames that a partial is compared with, and lasts
+_PIECE, _FADE = 129, 8  # frames of a piece, 3 s, and of its beginning
+_AGAIN = 0.3  # what it costs to use the same frame once more
+# Shares below the first and above the second frequency, Hz: of the way, in logarithms, from the
+# content's band levels to those of the piece, and of the piece that is added.
+_LOW_HZ, _HIGH_HZ = 400.0, 1500.0
+_LEVELS, _ADDED = (0.5, 0.9), (0.25, 1.0)
+_LOWER, _RAISE = 3.0, 9.0  # nepers at most, before the share
 
 
 def tone_and_rise(magnitude: Tensor, config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
@@ -49,73 +52,71 @@ def tone_and_rise(magnitude: Tensor, config: SpectrogramConfig) -> tuple[Tensor,
     return alike, rise
 
 
-def textureness(tone: Tensor, rise: Tensor) -> Tensor:
-    """How surely a recording has neither tones nor beats, from 0 to 1. See `tone_and_rise`."""
-    noise = ((_TONE - tone) / (_TONE - _NOISE)).clamp(0, 1)
-    even = ((_BEATS - rise) / (_BEATS - _SMOOTH)).clamp(0, 1)
-    sure: Tensor = noise * even
-    return sure
+def noisiness(tone: Tensor) -> Tensor:
+    """How surely a recording has no tones, from 0 to 1. See `tone_and_rise`."""
+    return ((_TONE - tone) / (_TONE - _NOISE)).clamp(0, 1)
+
+
+def evenness(rise: Tensor) -> Tensor:
+    """How surely a recording has no beats, from 0 to 1. See `tone_and_rise`."""
+    return ((_BEATS - rise) / (_BEATS - _SMOOTH)).clamp(0, 1)
 
 
 def texture_of(magnitude: Tensor, config: SpectrogramConfig) -> dict[str, Tensor]:
-    """What a style's stretches are laid from: logarithms [frames, bins], band levels [frames, n].
+    """What a style's pieces are taken from: magnitudes [frames, bins], their keys [frames, n].
 
-    magnitude: [bins, frames]; the first frames of a long one.
+    magnitude: [bins, frames]; of a long one, the first frames that are no pause.
     """
-    some = magnitude[:, :_MOST_FRAMES]
-    while some.shape[1] <= 2 * _GRAIN:
-        some = torch.cat([some, some.flip(1)], 1)
-    return {"logs": (some + depth_of(some)).log().T.contiguous(), "keys": _keys(some, config)}
+    level = 10 * magnitude.square().sum(0).clamp_min(1e-12).log10()
+    sounding = magnitude[:, level > level.amax() - _SILENCE_DB][:, :_MOST_FRAMES]
+    return {"frames": sounding.T.contiguous(), "keys": _keys(sounding, config)}
 
 
-def textured(
-    content: Tensor, equalized: Tensor, texture: dict[str, Tensor], config: SpectrogramConfig
-) -> Tensor:
-    """Logarithm of the content as a texture sounds it, [bins, frames]; the others linear."""
-    laid = _laid(_keys(content, config), texture)
-    laid = laid - 0.5 * (2 * laid).exp().mean().log()  # at the equalized content's level
-    level = equalized.square().mean().clamp_min(1e-20).sqrt()
-    laid = laid + level.log()
-    floor = depth_of(equalized).log()
-    base = torch.logaddexp(equalized.clamp_min(1e-12).log(), floor)
+def textured(content: Tensor, texture: dict[str, Tensor], config: SpectrogramConfig) -> Tensor:
+    """The content as a texture sounds it, at the content's level. [bins, frames] in and out."""
+    size = content.norm().clamp_min(1e-12)
+    pieces = _laid(_keys(content, config), texture)
+    pieces = pieces * (size / pieces.norm().clamp_min(1e-12))
     hertz = torch.arange(config.bins, device=content.device) * config.sample_rate / config.n_fft
     octaves = (hertz.clamp_min(1) / _LOW_HZ).log2() / torch.tensor(_HIGH_HZ / _LOW_HZ).log2()
-    share = _LOW + (_HIGH - _LOW) * octaves.clamp(0, 1)
-    share = share[:, None] * (1 - _ON_PARTIALS * _partials(content))
-    return torch.lerp(base, torch.maximum(laid, floor), share)
+    treble = octaves.clamp(0, 1)[:, None]
+    levels, added = (low + (high - low) * treble for low, high in (_LEVELS, _ADDED))
+    gain = (envelope(pieces, config) - envelope(content, config)).clamp(-_LOWER, _RAISE)
+    answer = content * (levels * curve(gain, config)).exp()
+    answer = answer * (size / answer.norm().clamp_min(1e-12))
+    both = (answer.square() + (added * pieces).square()).sqrt()
+    result: Tensor = both * (size / both.norm().clamp_min(1e-12))
+    return result
 
 
 def _laid(keys: Tensor, texture: dict[str, Tensor]) -> Tensor:
-    """Stretches of the style's logarithms under the content's keys, [bins, frames]."""
-    logs = texture["logs"]
-    frames, places = len(keys), len(logs) - 2 * _GRAIN
+    """Pieces of the style's magnitudes under the content's keys, [bins, frames].
+
+    Each piece goes round the style's recording from where it fits best.
+    """
+    frames, count = texture["frames"], len(texture["frames"])
+    total = len(keys)
     apart = torch.cdist(keys, texture["keys"]).square() / keys.shape[1]
-    fade = torch.hann_window(2 * _GRAIN + 2, device=logs.device)[1:-1]
-    laid = logs.new_zeros(frames, logs.shape[1])
-    total = logs.new_zeros(frames)
-    again = logs.new_zeros(len(logs))
-    for start in range(-_GRAIN, frames, _GRAIN):
-        first, stop = max(start, 0), min(start + 2 * _GRAIN, frames)
-        cost = again[:places].clone()
-        for frame in range(first, stop):
-            step = frame - start
-            cost += apart[frame, step : step + places] / (stop - first)
-        at = int(cost.argmin())
-        again[max(0, at - _GRAIN) : at + _GRAIN] += _AGAIN
-        part = slice(first - start, stop - start)
-        laid[first:stop] += fade[part, None] * logs[at + first - start : at + stop - start]
-        total[first:stop] += fade[part]
-    return (laid / total[:, None]).T
-
-
-def _partials(content: Tensor) -> Tensor:
-    """Where the content has partials that last, from 0 to 1, [bins, frames]."""
-    edge = _LONG // 2
-    logs = (content + depth_of(content)).log()
-    steady = functional.avg_pool1d(
-        functional.pad(logs[None], (edge, edge), mode="replicate"), _LONG, 1
-    )[0]
-    return (_fine(steady) - 0.3).clamp(0, 1)
+    rising = torch.linspace(0, 1, _FADE + 2, device=keys.device)[1:-1]
+    laid = frames.new_zeros(total, frames.shape[1])
+    weights = frames.new_zeros(total, 1)
+    used = frames.new_zeros(count)
+    starts = torch.arange(count, device=keys.device)[:, None]
+    for start in range(0, total, _PIECE):
+        first, stop = max(0, start - _FADE), min(total, start + _PIECE)
+        steps = torch.arange(stop - first, device=keys.device)
+        places = (starts + steps) % count  # [count, steps]
+        cost = apart[first + steps, places].mean(1) + _AGAIN * used[places].mean(1)
+        chosen = places[cost.argmin()]
+        used.index_add_(0, chosen, torch.ones_like(chosen, dtype=used.dtype))
+        fade = torch.ones(stop - first, device=keys.device)
+        if first:
+            fade[:_FADE] = rising[: len(fade)]
+        if stop < total:
+            fade[-_FADE:] = torch.minimum(fade[-_FADE:], rising.flip(0))
+        laid[first:stop] += fade[:, None] * frames[chosen].square()
+        weights[first:stop] += fade[:, None]
+    return (laid / weights).sqrt().T
 
 
 def _keys(magnitude: Tensor, config: SpectrogramConfig) -> Tensor:
