@@ -7,12 +7,13 @@ import numpy as np
 from librosa.onset import onset_detect
 from numpy.typing import NDArray
 
-from audiostyle.audio import Samples
+from audiostyle.audio import Recording, Samples
 from benchmarks import measures
 from benchmarks.measures import RATE
 from benchmarks.pairs import TruePair
 from benchmarks.quality import note_posteriors
-from benchmarks.quality.textures import Texture, texture
+from benchmarks.quality.textures import Texture, texture, without_pauses
+from components.reconstruct.measures.sounds import leveled
 
 # Onsets less than so far apart are the same one.
 _SAME_SECONDS = 0.05
@@ -48,8 +49,8 @@ class Reference:
 
     @cached_property
     def style(self) -> Texture:
-        """Texture statistics of the style."""
-        return texture(self.pair.style)
+        """Texture statistics of the style, which some data sets fill up with silence."""
+        return texture(leveled(Recording(without_pauses(self.pair.style)[None], RATE)))
 
 
 def scores(result: Samples, reference: Reference) -> dict[str, float]:

@@ -28,8 +28,8 @@ _PIECE, _FADE = 129, 8  # frames of a piece, 3 s, and of its beginning
 _AGAIN = 0.3  # what it costs to use the same frame once more
 # Shares below the first and above the second frequency, Hz: of the way, in logarithms, from the
 # content's band levels to those of the piece, and of the piece that is added.
-_LOW_HZ, _HIGH_HZ = 400.0, 1500.0
-_LEVELS, _ADDED = (0.5, 0.9), (0.25, 1.0)
+_LOW_HZ, _HIGH_HZ = 450.0, 1700.0
+_LEVELS, _ADDED = (0.6, 0.95), (0.15, 1.1)
 _LOWER, _RAISE = 3.0, 9.0  # nepers at most, before the share
 
 
