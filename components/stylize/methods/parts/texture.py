@@ -15,9 +15,9 @@ from components.stylize.methods.parts.bands import curve, depth_of, envelope
 
 _APART = 4  # frames of 2048 samples 512 apart, after which noise is new
 _HEARD_DB = 30.0
-# Likeness of the fine structure over that time: of rain and fire at most the first, of chords and
-# melodies at least the second.
-_NOISE, _TONE = 0.30, 0.45
+# Likeness of the fine structure over that time: of noises and most cries less than the first, of
+# melodies, chords, and most bands with drums more than the second.
+_NOISE, _TONE = 0.36, 0.46
 # Nepers by which all bands rise within two frames, in one frame of twenty: rain, sea and machines
 # stay below the first, beats are above the second.
 _SMOOTH, _BEATS = 0.8, 1.3
