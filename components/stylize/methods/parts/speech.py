@@ -15,19 +15,19 @@ from components.stylize.methods.parts.pitch import Pitch, voice_of
 from components.stylize.methods.parts.transposition import moved
 
 _MOST_SEMITONES = 14.0
-# Formants lie a sixth of an octave higher where the voice is an octave higher: vocal tracts of men,
-# women and children (Peterson and Barney 1952).
-_TRACT = 0.17
+# Octaves by which formants lie higher where the voice is an octave higher: women's are a sixth
+# higher than men's, and their voices nine semitones (Peterson and Barney 1952).
+_TRACT = 0.25
 _BREATH = 0.15  # strength of pitch of a frame that has none
 # Where a voice has clear partials, and where its hiss covers them: moving that costs words.
-_PARTIALS_HZ, _NOISE_HZ = 1000.0, 1600.0
+_PARTIALS_HZ, _NOISE_HZ = 700.0, 1600.0
 _TINY = 1e-6
 _LOUD, _MATCH = 0.1, 0.4  # of frames that tell the pitch: relative level, strength
 # Third-octave bands, the first at 150 Hz, as ESTOI has them; how far they are given back, in the
 # lowest and above; by how much at most, nepers; and what is silence, relative to the loudest frame.
 _FIRST_THIRD_HZ, _THIRDS, _LOW_THIRDS = 150.0, 15, 5
 _ARTICULATION = (0.85, 1.0)
-_MOST_ARTICULATION, _ARTICULATION_FLOOR = 2.0, 1e-6
+_MOST_ARTICULATION, _ARTICULATION_FLOOR = 2.2, 1e-6
 # What sets speech apart, with the weights of a logistic regression on each of it and its square,
 # in units of deviations. Fitted on 150 recordings of speech (speakers p225 and p226 of VCTK, and
 # readers of eleven languages in Tux Paint's stamps) and 320 of everything else: the development
