@@ -30,7 +30,7 @@ _AGAIN = 0.3  # what it costs to use the same frame once more
 # content's band levels to those of the piece, and of the piece that is added.
 _LOW_HZ, _HIGH_HZ = 450.0, 1700.0
 _LEVELS, _ADDED = (0.6, 0.95), (0.15, 1.1)
-_LOWER, _RAISE = 3.0, 9.0  # nepers at most, before the share
+_MOST = 3.0  # nepers, by which no band is raised or lowered more, before the share
 
 
 def tone_and_rise(magnitude: Tensor, config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
@@ -81,7 +81,7 @@ def textured(content: Tensor, texture: dict[str, Tensor], config: SpectrogramCon
     octaves = (hertz.clamp_min(1) / _LOW_HZ).log2() / torch.tensor(_HIGH_HZ / _LOW_HZ).log2()
     treble = octaves.clamp(0, 1)[:, None]
     levels, added = (low + (high - low) * treble for low, high in (_LEVELS, _ADDED))
-    gain = (envelope(pieces, config) - envelope(content, config)).clamp(-_LOWER, _RAISE)
+    gain = (envelope(pieces, config) - envelope(content, config)).clamp(-_MOST, _MOST)
     answer = content * (levels * curve(gain, config)).exp()
     answer = answer * (size / answer.norm().clamp_min(1e-12))
     both = (answer.square() + (added * pieces).square()).sqrt()
