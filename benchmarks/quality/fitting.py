@@ -1,15 +1,17 @@
-"""Fit the networks that say how far the default's ways are trusted.
+"""Fit the default's networks: whose keys recall the style, and how far its ways are trusted.
 
     python -m benchmarks.quality.fitting --classifier DIR [--write]
 
 Trained on pairs of the development side alone (`fitting_pairs`) and on recordings in their own
-style, each kind as often as the others. The first eight pairs of each kind and all of StarNet's are
-left out, and their mean gain is printed: what comes of recordings unlike all others. `--write`
-replaces components/stylize/methods/parts/mixing.safetensors.
+style, each kind as often as the others. What is recalled of a training pair, and so how far it can
+be trusted, comes from a network that was trained on the other half of them. The first eight pairs
+of each kind and all of StarNet's are left out, and their mean gain is printed: what comes of
+recordings unlike all others. `--write` replaces the two files of weights of
+components/stylize/methods/parts.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,11 +25,11 @@ from audiostyle import network
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from benchmarks import bundled, measures
-from benchmarks.pairs import TruePair
-from benchmarks.quality.fitting_pairs import fitting_pairs
+from benchmarks.quality import fitting_recall
+from benchmarks.quality.fitting_pairs import Fitting, fitting_pairs
 from components.stylize.config import StylizeConfig
 from components.stylize.methods.default import WAYS, Blend, Ways, blended
-from components.stylize.methods.parts import mixing
+from components.stylize.methods.parts import mixing, recall
 from components.stylize.methods.parts.method import LEVEL, Contents
 from components.stylize.methods.parts.mixing import Mixture, Network
 from components.stylize.methods.parts.pitch import track
@@ -58,7 +60,7 @@ class Recipe:
 
 # The second does without the features that say how far the ways reach beyond the style: it goes
 # less far astray on recordings unlike those that it was fitted on.
-RECIPES = (Recipe(6000, 4e-3), Recipe(4500, 3e-3, seen=32, drop=0.1))
+RECIPES = (Recipe(5000, 4e-3), Recipe(4500, 3e-3, seen=32, drop=0.1))
 
 
 @dataclass(frozen=True)
@@ -75,22 +77,42 @@ class Example:
     validation: bool
 
 
-def examples(model: Classifier) -> list[Example]:
-    """All of them, a fifth once more in their own style."""
-    method = Blend(StylizeConfig(), model)
+class Crossed(Blend):
+    """The default with another network for what it recalls."""
+
+    def __init__(self, model: Classifier, network: recall.Network) -> None:
+        super().__init__(StylizeConfig(), model)
+        self.network = network
+
+    @property
+    def recall_network(self) -> recall.Network:
+        """See Blend."""
+        return self.network
+
+
+def examples(
+    pairs: Sequence[Fitting], model: Classifier, networks: Mapping[int | None, recall.Network]
+) -> list[Example]:
+    """All of them, a fifth once more in their own style.
+
+    networks: that recall the style; of a half, for the pairs of the other.
+    """
+    methods = {half: Crossed(model, network) for half, network in networks.items()}
     made = []
-    for number, (pair, validation) in enumerate(fitting_pairs()):
-        example = _example(method, pair, own=False, validation=validation)
+    for number, fitting in enumerate(pairs):
+        method = methods[None if fitting.half is None else 1 - fitting.half]
+        example = _example(method, fitting, own=False)
         if example.apart < _ALIKE_DB:
             continue
         made.append(example)
-        if number % 5 == 0 and not validation:
-            made.append(_example(method, pair, own=True, validation=False))
+        if number % 5 == 0 and fitting.half is not None:
+            made.append(_example(method, fitting, own=True))
     return made
 
 
 @torch.no_grad()
-def _example(method: Blend, pair: TruePair, *, own: bool, validation: bool) -> Example:
+def _example(method: Blend, fitting: Fitting, *, own: bool) -> Example:
+    pair = fitting.pair
     assert pair.target is not None
     content = magnitude(torch.from_numpy(pair.content), method.spectrogram)
     level = content.square().mean().sqrt()
@@ -109,7 +131,8 @@ def _example(method: Blend, pair: TruePair, *, own: bool, validation: bool) -> E
     target = pair.content if own else pair.target
     wanted = _log_mel(magnitude(torch.from_numpy(target), method.spectrogram))[:, ::_FRAMES]
     apart = _OWN_DB if own else measures.lsd(pair.content, pair.target)
-    return Example(f"{pair.kind}{'-own' if own else ''}", ways, wanted, apart, validation)
+    kind = f"{pair.kind}{'-own' if own else ''}"
+    return Example(kind, ways, wanted, apart, fitting.half is None)
 
 
 def distance(
@@ -196,7 +219,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     model = network.load(bundled.classifier(arguments.classifier))
-    known = examples(model)
+    pairs = list(fitting_pairs())
+    recalling = fitting_recall.trained_networks(fitting_recall.examples(pairs, model.spectrogram))
+    known = examples(pairs, model, recalling)
     print(f"{len(known)} examples, {sum(x.validation for x in known)} for validation", flush=True)
     networks = [fitted(known, model.spectrogram, recipe) for recipe in RECIPES]
     with torch.no_grad():
@@ -208,6 +233,7 @@ def main() -> None:
             ]
             print(f"{kind:10s} gain {np.mean(gains):.3f}, worst {min(gains):.3f}", flush=True)
     if arguments.write:
+        recall.save(recalling[None], recall.WEIGHTS)
         mixing.save(networks, mixing.WEIGHTS)
 
 

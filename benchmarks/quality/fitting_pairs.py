@@ -1,12 +1,14 @@
-"""What the default's network is fitted on: pairs of the development side, and variations of them.
+"""What the default's networks are fitted on: pairs of the development side, and variations of them.
 
 Further phrases of TimGM6mb's instruments, the same of FluidR3, many more instruments of FluidR3 and
 MuseScore's font, ensembles, drums, recorded notes, and pairs whose pitch and spectrum are changed.
-No instrument of the held-out side plays here.
+No instrument of the held-out side plays here. The pairs come in two halves, of different fonts,
+kits and recordings, so that one network can be fitted on what another, trained on the other half,
+says of recordings that it does not know.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,10 +31,18 @@ _SIDE = "development"
 _SEMITONES, _WAVES_DB = 4.0, 2.5
 
 
-def fitting_pairs() -> Iterator[tuple[TruePair, bool]]:
-    """Pairs, and whether they are for validation alone."""
+@dataclass(frozen=True)
+class Fitting:
+    """A pair to fit on. half: 0, 1, or None for one that is for validation alone."""
+
+    pair: TruePair
+    half: int | None
+
+
+def fitting_pairs() -> Iterator[Fitting]:
+    """All of them, those for validation first."""
     public = [p for kind in ("starnet", "starmix") for p in kinds.pairs_of(kind, _SIDE, 16)[0]]
-    yield from ((pair, True) for pair in public)
+    yield from (Fitting(pair, None) for pair in public)
     fluid = example_module("catalogue").FLUIDR3
     sets = [
         kinds.pairs_of("voice", _SIDE, 16)[0],
@@ -42,21 +52,22 @@ def fitting_pairs() -> Iterator[tuple[TruePair, bool]]:
         playing.real(_SIDE, 28),
         ensembles(_SIDE, 48),
     ]
-    training = [pair for pairs in sets for pair in pairs[_VALIDATION:]]
-    yield from ((pair, True) for pairs in sets for pair in pairs[:_VALIDATION])
-    training += [
-        *playing.melodies(_SIDE, 12),
-        *playing.melodies(_SIDE, 48, fluid)[24:],
-        *playing.chords(_SIDE, 64, fluid)[48:],
-        *playing.duet(_SIDE, 56, fluid)[40:],
-        *ensembles(_SIDE, 36, fluid, reverb=True),
-        *synthetic(30, playing.random_phrase),
-        *playing.drums("further", 64),
+    yield from (Fitting(pair, None) for pairs in sets for pair in pairs[:_VALIDATION])
+    training = [
+        *(Fitting(p, int(p.kind == "real")) for pairs in sets for p in pairs[_VALIDATION:]),
+        *(Fitting(pair, 0) for pair in playing.melodies(_SIDE, 12)),
+        *(Fitting(pair, 1) for pair in playing.melodies(_SIDE, 48, fluid)[24:]),
+        *(Fitting(pair, 1) for pair in playing.chords(_SIDE, 64, fluid)[48:]),
+        *(Fitting(pair, 1) for pair in playing.duet(_SIDE, 56, fluid)[40:]),
+        *(Fitting(pair, 1) for pair in ensembles(_SIDE, 36, fluid, reverb=True)),
+        *(Fitting(pair, 1) for pair in synthetic(30, playing.random_phrase)),
+        *(Fitting(pair, 1) for pair in playing.drums("further", 64)),
     ]
-    yield from ((pair, False) for pair in training)
-    yield from ((varied(pair, number), False) for number, pair in enumerate(training))
-    for number, path in enumerate((MUSESCORE, fluid.path)):
-        yield from ((pair, False) for pair in _further(path, number))
+    yield from training
+    for number, fitting in enumerate(training):
+        yield Fitting(varied(fitting.pair, number), fitting.half)
+    for half, path in enumerate((MUSESCORE, fluid.path)):
+        yield from (Fitting(pair, half) for pair in _further(path, half))
 
 
 def varied(pair: TruePair, seed: int) -> TruePair:

@@ -10,6 +10,7 @@ from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, filterbank
 from components.stylize.config import StylizeConfig
 from components.stylize.methods.default import WAYS, Blend, Ways
+from components.stylize.methods.parts import recall
 from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import Contents
 from components.stylize.methods.parts.mixing import Mixture
@@ -21,10 +22,11 @@ Row = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 BASELINES = ("content", "style", "target", "equalizer")
 METHODS = ("base", "shallow", "trained", "notes", "default")
 ORACLES = ("oracle-equalizer", "oracle-envelope")
-# The default with the trained network's activations among its keys, an untrained one's, and none;
-# then without each of its ways.
+# The default with the trained classifier's activations among its keys, an untrained one's, none;
+# with an untrained network for what it recalls; then without each of its ways.
 KEYED = tuple(f"keys:{keys}" for keys in ("trained", "untrained", "none"))
-ABLATION = (*KEYED, *(f"without:{way}" for way in WAYS))
+UNTRAINED = "recall:untrained"
+ABLATION = (*KEYED, UNTRAINED, *(f"without:{way}" for way in WAYS))
 _BANDS = 40
 
 
@@ -32,6 +34,16 @@ class NoKeys(Blend):
     """The default without the network."""
 
     key_weights = (0.0, 0.0)
+
+
+class UntrainedRecall(Blend):
+    """The default with keys of recall that nobody trained."""
+
+    @property
+    def recall_network(self) -> recall.Network:
+        """See Blend."""
+        torch.manual_seed(0)
+        return recall.Network().eval().requires_grad_(False).to(self.device)
 
 
 class Without(Blend):
@@ -72,6 +84,7 @@ def rows(names: list[str], model: Classifier, quick: bool) -> dict[str, Row]:
     keyed = ((Blend, model), (Blend, untrained(model)), (NoKeys, model))
     for name, (kind, network) in zip(KEYED, keyed, strict=True):
         known[name] = partial(_attending, kind, network)
+    known[UNTRAINED] = partial(_attending, UntrainedRecall, model)
     for number, way in enumerate(WAYS):
         lacking = type(f"Without{number}", (Without,), {"way": number})
         known[f"without:{way}"] = partial(_attending, lacking, model)

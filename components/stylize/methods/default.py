@@ -17,7 +17,7 @@ from torch import Tensor
 
 from audiostyle.spectrogram import SpectrogramConfig
 from components.stylize.methods.notes import Attention, times_of
-from components.stylize.methods.parts import bands, beats, mixing, voices
+from components.stylize.methods.parts import bands, beats, mixing, recall, voices
 from components.stylize.methods.parts.bands import Levels
 from components.stylize.methods.parts.equalizer import equalize
 from components.stylize.methods.parts.method import Contents, Heard, Style
@@ -69,16 +69,23 @@ class Blend(Attention):
         """How far to go from the content to the style, from 0 to 1."""
         return self.config.strength
 
+    @property
+    def recall_network(self) -> recall.Network:
+        """Whose keys recall the style's levels."""
+        return recall.trained(self.device)
+
     def _more(self, magnitude: Tensor, notes: Notes, pitch: Pitch) -> Style:
         """The bands' levels, the atoms of voices, the onsets."""
         times = times_of(notes)[:, 0].to(self.device)
-        levels = bands.levels_of(magnitude, times, self.spectrogram)
+        levels = bands.levels_of(magnitude, self.spectrogram)
         atoms = voices.atoms_of(magnitude, times, self.spectrogram)
         course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
         sorts = sorts_of(magnitude, pitch, 0, course, self.spectrogram)
         laid = texture_of(magnitude, self.spectrogram) if float(noisiness(course[0])) else {}
         return {
             "bands.envelope": levels.envelope,
+            "recall.keys": self._recall_keys(magnitude, pitch, 0, times, style=True),
+            "recall.levels": recall.levels_of(bands.envelope(magnitude, self.spectrogram)),
             "bands.keys": levels.keys,
             **{f"voices.{name}": value for name, value in atoms.items()},
             **beats.onsets_of(magnitude, notes, self.spectrogram).named(),
@@ -146,16 +153,21 @@ class Blend(Attention):
             answers = self._answers(magnitude, notes, style)
             atoms = {name: style[f"voices.{name}"] for name in ("atoms", "sounds", "times")}
             several, fit = voices.voiced(magnitude, times, atoms, self.spectrogram)
-            own = bands.levels_of(magnitude, times, self.spectrogram)
+            own = bands.levels_of(magnitude, self.spectrogram)
             own_register = register(contents.power[item], self.spectrogram)
-            wanted = Levels(style["bands.envelope"], style["bands.keys"], style["times"][:, 0])
+            wanted = Levels(style["bands.envelope"], style["bands.keys"])
             heard = beats.onsets_of(magnitude, notes, self.spectrogram)
             answers_of = beats.Onsets(
                 *(style[f"beats.{name}"] for name in ("patterns", "times", "levels"))
             )
             replayed = beats.replayed(heard, answers_of, style["beats.logs"], self.spectrogram)
-            recalled, unlike = bands.recalled(own, wanted)
-            gains = [bands.mapped(own.envelope, wanted.envelope), recalled]
+            queries = self._recall_keys(magnitude, pitch, item, times, style=False)
+            recalled = recall.recalled(queries, style["recall.keys"], style["recall.levels"])
+            levels = recall.levels_of(bands.envelope(magnitude, self.spectrogram)).T
+            gains = [
+                bands.mapped(own.envelope, wanted.envelope),
+                (recalled - levels).clamp(-bands.MOST, bands.MOST),
+            ]
             course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
             magnitudes = [
                 magnitude,
@@ -180,7 +192,7 @@ class Blend(Attention):
                 "style voice": style["voice"].mean().expand_as(fit),
                 "struck": style["whole"][3].expand_as(fit),
                 # How far each way reaches beyond what the style shows.
-                "unlike": unlike,
+                "unlike": bands.unlike(own, wanted),
                 "moved": answers.apart.clamp_max(24) / 12,
                 "register": (style["register"] - own_register).abs().clamp_max(36) / 12,
                 "tone": course[0].expand_as(fit),
@@ -192,6 +204,20 @@ class Blend(Attention):
             gate = self._gate(notes.loudness).to(self.device)
             items.append(Ways(logs, features, depth, gate, course))
         return items
+
+    def _recall_keys(
+        self, magnitude: Tensor, pitch: Pitch, item: int, times: Tensor, *, style: bool
+    ) -> Tensor:
+        """[frames, n], of a recording's magnitude [bins, frames]."""
+        known = {
+            "time": times,
+            "midi": pitch.midi[item],
+            "voice": voice_of(pitch, item),
+            "clarity": pitch.clarity[item],
+        }
+        levels = recall.levels_of(bands.envelope(magnitude, self.spectrogram))
+        keys: Tensor = self.recall_network(recall.seen_of(levels, known, style=style))
+        return keys
 
     def _features(
         self, magnitudes: list[Tensor], own: Levels, wanted: Levels, known: dict[str, Tensor]

@@ -21,7 +21,6 @@ _DEPTH_DB = 75.0  # below the loudest cell there is nothing to level
 _STEADY, _STRETCH = 0.1, 3.0
 # Of the keys: so many bands, over one frame to either side, at half weight.
 _KEY_BANDS, _KEY_DEPTH_DB, _AROUND = 20, 60.0, 2
-_KEY_WEIGHT, _TIME_WIDTH = 8.0, 0.3
 
 
 def depth_of(magnitude: Tensor) -> Tensor:
@@ -46,18 +45,15 @@ def curve(bands: Tensor, config: SpectrogramConfig) -> Tensor:
 
 @dataclass(frozen=True)
 class Levels:
-    """What a style's bands do. envelope: [BANDS, frames]; keys: [frames, n]; times: [frames]."""
+    """What a recording's bands do. envelope: [BANDS, frames]; keys: [frames, n]."""
 
     envelope: Tensor
     keys: Tensor
-    times: Tensor
 
 
-def levels_of(magnitude: Tensor, times: Tensor, config: SpectrogramConfig) -> Levels:
-    """Of magnitudes [bins, frames]. times: since the onset, as logarithms, [frames]."""
-    return Levels(
-        envelope(magnitude, config, SMOOTHING), _keys(magnitude, config), times.to(magnitude.device)
-    )
+def levels_of(magnitude: Tensor, config: SpectrogramConfig) -> Levels:
+    """Of magnitudes [bins, frames]."""
+    return Levels(envelope(magnitude, config, SMOOTHING), _keys(magnitude, config))
 
 
 def mapped(own: Tensor, wanted: Tensor) -> Tensor:
@@ -71,18 +67,13 @@ def mapped(own: Tensor, wanted: Tensor) -> Tensor:
     return (moved - own).clamp(-MOST, MOST)
 
 
-def recalled(content: Levels, style: Levels) -> tuple[Tensor, Tensor]:
-    """Gain to what the style's bands are in frames like each of the content's: [BANDS, frames].
+def unlike(content: Levels, style: Levels) -> Tensor:
+    """How far the style's nearest frame is from each of the content's, [frames].
 
-    And how far the nearest of them is, in units of the bands' deviation, [frames]. Alike in how
-    far each band is above its own mean, in units of its own deviation, and in the time since the
-    onset. No pitch is compared, so that chords and noise are answered, too.
+    By how far each band is above its own mean, in units of its own deviation.
     """
     apart = torch.cdist(content.keys, style.keys).square() / content.keys.shape[1]
-    later = (content.times[:, None] - style.times) / _TIME_WIDTH
-    answer = (-_KEY_WEIGHT * apart - 0.5 * later.square()).softmax(1)
-    gain = ((answer @ style.envelope.T).T - content.envelope).clamp(-MOST, MOST)
-    return gain, apart.amin(1).sqrt()
+    return apart.amin(1).sqrt()
 
 
 def _keys(magnitude: Tensor, config: SpectrogramConfig) -> Tensor:
