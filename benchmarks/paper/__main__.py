@@ -5,7 +5,8 @@
 Every system from every start on the bundled pairs, measured against the recordings that an ideal
 transfer would have given. By default scaled down to minutes on two cores; `--full` takes the
 paper's iterations and filters, which is a matter of hours there. What is finished stays in the
-folder of the state, and the same command goes on from there. The last line is one line of JSON.
+folder of the state, and the same command goes on from there. The page shows both sizes beside each
+other, from the figures that each run leaves in OUT/data. The last line is one line of JSON.
 """
 
 import argparse
@@ -25,8 +26,9 @@ from audiostyle.network_config import NetworkConfig
 from benchmarks import bundled
 from benchmarks.measures import means, prepared
 from benchmarks.pairs import TruePair, true_pair
-from benchmarks.paper.page import Results, page
+from benchmarks.paper.page import page
 from benchmarks.paper.pictures import curves, spectrograms
+from benchmarks.paper.results import Results, Row, has_larger, saved
 from benchmarks.paper.state import State
 from benchmarks.paper.systems import (
     FULL,
@@ -51,6 +53,7 @@ from components.train.train import train
 
 # Of AlexNet, which computes twenty times as much a clip as ours: what a CPU does in minutes.
 ALEXNET_EPOCHS = 20
+DATA = "data"  # folder of the runs' figures, beside the page
 
 
 def pairs(size: Size) -> list[TruePair]:
@@ -134,8 +137,6 @@ def figures(out: Path, transfers: dict[System, list[Transfer]], pair: TruePair, 
     training = {name.replace("_", " "): [row[name] for row in history] for name in names}
     curves(out / "paper-training.png", training, "epoch", "cross entropy", log=False)
     shown = {system: rows[0] for system, rows in transfers.items()}
-    if not shown:
-        raise InputError("state: no system is finished on all pairs yet")
     falls = {
         system.label: np.asarray(one.losses) / one.losses[0]
         for system, one in shown.items()
@@ -145,6 +146,33 @@ def figures(out: Path, transfers: dict[System, list[Transfer]], pair: TruePair, 
     ordered = sorted(shown, key=lambda system: system.start)
     results = {system.label: shown[system].sound for system in ordered}
     spectrograms(out / "paper-systems.png", results, rate, 3)
+
+
+def results_of(
+    size: Size, transfers: dict[System, list[Transfer]], table: dict[int, float], note: str
+) -> Results:
+    """A run's figures as data; those that are no finite number are left out."""
+    rows = []
+    for system, finished in transfers.items():
+        row = means([one.row for one in finished])
+        rows.append(
+            Row(
+                system=system.name,
+                start=system.start,
+                iterations=system.settings["iterations"],
+                steps=round(float(np.mean([len(one.losses) - 1 for one in finished])), 2),
+                figures={name: round(x, 6) for name, x in row.items() if np.isfinite(x)},
+            )
+        )
+    return Results(
+        size=size.name,
+        filters=size.filters,
+        divisor=size.steps,
+        rows=tuple(rows),
+        table_1=table,
+        missing=tuple(system.label for system in size.systems if system not in transfers),
+        note=note,
+    )
 
 
 def _weights(text: str) -> tuple[str, Path]:
@@ -167,6 +195,7 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=_weights, action="append", default=[], help="NETWORK=FILE, a row more"
     )
+    parser.add_argument("--note", default="", help="a remark on this run, for its table")
     parser.add_argument("--out", type=Path, default=bundled.ROOT / "docs")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
@@ -186,6 +215,7 @@ def _run(size: Size, folder: Path, options: argparse.Namespace) -> None:
     device = network.device_of(options.device)
     for system in size.systems:  # weights are looked at now, and not after hours
         pinned(system.config)
+    saved(options.out / DATA)  # and so are the figures that the page will have of other runs
     state = State(folder, lineage({}, device).get("git_revision", ""))
     with nullcontext() if options.finished else state.adding():
         _compare(size, state, options)
@@ -215,12 +245,19 @@ def _compare(size: Size, state: State, options: argparse.Namespace) -> None:
     heard = pairs(size)
     transfers = compare(state, size, heard, model_of, compute=compute)
     table = table_1(state, heard[0], own, size, compute=compute)
-    summary = {system: means([one.row for one in rows]) for system, rows in transfers.items()}
-    figures(options.out / "pictures", transfers, heard[0], ours)
-    write_text(options.out / "paper.md", page(Results(size, summary, table)))
+    if not transfers:
+        raise InputError("state: no system is finished on all pairs yet")
+    results = results_of(size, transfers, table, options.note)
+    data = options.out / DATA
+    results.save(data)
+    if not has_larger(data, size.name):
+        figures(options.out / "pictures", transfers, heard[0], ours)
+    write_text(options.out / "paper.md", page(saved(data)))
     whole = {
-        system.label: {name: round(value, 4) for name, value in row.items()}
-        for system, row in summary.items()
+        system.label: {
+            name: round(value, 4) for name, value in means([one.row for one in rows]).items()
+        }
+        for system, rows in transfers.items()
     }
     print(json.dumps({**whole, "size": size.name, "table_1": table}))
 
