@@ -107,7 +107,8 @@ def _system(row: Row) -> str:
 
 
 def _claims(runs: Sequence[Results]) -> list[str]:
-    largest, *smaller = (_TITLES[run.size].lower() for run in runs)
+    titles = [_TITLES[run.size].lower() for run in runs]
+    largest, *smaller = titles
     lines = [
         "## Claims, one by one",
         "",
@@ -118,9 +119,13 @@ def _claims(runs: Sequence[Results]) -> list[str]:
         "|---" * (5 + len(smaller)) + "|",
     ]
     if smaller:
-        lines[3:3] = ["", f"Figures and the first verdict are those {largest}."]
+        lines[3:3] = ["", f"Figures and the first verdict are those {largest}, where it has any."]
     for claim, findings in claims(runs):
-        figures = findings[0].figures if findings[0] else "none"
+        figures = next(
+            each.figures if title == largest else f"{each.figures} ({title})"
+            for title, each in zip(titles, findings, strict=True)
+            if each
+        )
         verdicts = (f"**{each.verdict}**" if each else "no figures" for each in findings)
         cells = (claim.text, claim.start, claim.measure, figures, *verdicts)
         lines.append(f"| {' | '.join(cells)} |")
