@@ -23,7 +23,7 @@ from components.reconstruct.spool import Spool, at_rate, exactly, spooled
 # Room for the overshoot between samples when the file is played or encoded with loss.
 PEAK = 10 ** (-1 / 20)
 # Times that the rest of a sound is louder at most for peaks that were turned down.
-_MAKE_UP = 2.0
+_MAKE_UP = 3.0
 # Passes of the limiter that look for that gain, and the loss of level that is near enough: 0.04 dB.
 _PASSES, _NEAR = 10, 1.005
 # Channels whose phases are computed together: their arrays take up to 400 MB.
