@@ -18,6 +18,9 @@ from benchmarks.quality import kinds
 from benchmarks.quality.__main__ import sound_of, spectra_of
 from components.stylize.config import StylizeConfig
 from components.stylize.heard import lines_of
+from components.stylize.methods.default import Blend
+from components.stylize.methods.parts import recall
+from components.stylize.methods.parts.bands import envelope
 from components.stylize.methods.parts.pitch import track
 from components.stylize.methods.parts.speech import speechness
 from components.stylize.methods.parts.texture import evenness, noisiness, tone_and_rise
@@ -235,6 +238,50 @@ def test_notes_stay_and_a_texture_sounds_between_them(model: Classifier) -> None
         assert float(level[1][bin_ - 1 : bin_ + 2].max() - around) > 6
     high = slice(600, 1000)  # where the chord has next to nothing
     assert float((level[1] - level[0])[high].mean()) > 10
+
+
+def barks() -> np.ndarray:
+    """Four bursts of noise around 800 Hz, then silence, as some data sets have it."""
+    random = np.random.default_rng(3)
+    t = np.arange(RATE // 4) / RATE
+    burst = random.normal(size=len(t)) * np.sin(2 * np.pi * (900 - 400 * t) * t) * np.exp(-9 * t)
+    return np.concatenate([np.tile(np.pad(burst, (0, RATE // 10)), 4), np.zeros(3 * RATE)])
+
+
+def test_an_effect_sounds_beside_notes_and_answers_beats(model: Classifier) -> None:
+    """Its levels are taken, whatever silence its file ends with; a drum's hits stay hits."""
+    style = spectrum(barks())
+    sounding = bands(style[:, style.square().sum(0) > 1e-3 * style.square().sum(0).amax()])
+    for kind in ("melody", "chord"):
+        content = spectrum(SOUNDS[kind]())
+        done = transfer_pair(model, content, style, StylizeConfig())
+        assert done.heard["result.texture"] > 0.3
+        before, after = (
+            float((bands(x).mean(1) - sounding.mean(1)).abs().mean())
+            for x in (content, done.magnitude)
+        )
+        assert after < 0.6 * before
+    hits = transfer_pair(model, spectrum(beats()), style, StylizeConfig()).heard
+    assert hits["result.texture"] < 0.1
+
+
+def test_what_is_recalled_is_within_what_the_style_shows(model: Classifier) -> None:
+    """And a recording recalls itself better than its mean levels say."""
+    method = Blend(StylizeConfig(), model)
+    content = spectrum(melody(12, 2.0))
+    for kind, make in SOUNDS.items():
+        style = spectrum(make())
+        levels = {}
+        for role, of_style in (("content", False), ("style", True)):
+            sound = style if of_style or kind == "melody" else content
+            pitch = track(sound[None], CONFIG)
+            times = torch.zeros(sound.shape[1])
+            levels[role] = method.recall_keys(sound, pitch, 0, times, style=of_style)
+        own = recall.levels_of(envelope(style, CONFIG))
+        answer = recall.recalled(levels["content"], levels["style"], own).T
+        assert bool((answer <= own.amax(0) + 1e-4).all() and (answer >= own.amin(0) - 1e-4).all())
+        if kind == "melody":
+            assert float((answer - own).square().mean()) < 0.5 * float(own.var(0).mean())
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from components.stylize.methods.parts.texture import (
     texture_of,
     textured,
     tone_and_rise,
+    without_pauses,
 )
 from components.stylize.methods.parts.transposition import register
 
@@ -81,10 +82,11 @@ class Blend(Attention):
         atoms = voices.atoms_of(magnitude, times, self.spectrogram)
         course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
         sorts = sorts_of(magnitude, pitch, 0, course, self.spectrogram)
-        laid = texture_of(magnitude, self.spectrogram) if float(noisiness(course[0])) else {}
+        sounding = torch.stack(tone_and_rise(without_pauses(magnitude), self.spectrogram))
+        laid = texture_of(magnitude, self.spectrogram) if float(noisiness(sounding[0])) else {}
         return {
             "bands.envelope": levels.envelope,
-            "recall.keys": self._recall_keys(magnitude, pitch, 0, times, style=True),
+            "recall.keys": self.recall_keys(magnitude, pitch, 0, times, style=True),
             "recall.levels": recall.levels_of(bands.envelope(magnitude, self.spectrogram)),
             "bands.keys": levels.keys,
             **{f"voices.{name}": value for name, value in atoms.items()},
@@ -92,6 +94,7 @@ class Blend(Attention):
             "beats.logs": beats.log_of(magnitude),
             "speech.pitch": median_pitch(magnitude, pitch, 0),
             "course": course,
+            "texture.course": sounding,
             "sorts": sorts,
             **{f"texture.{name}": value for name, value in laid.items()},
         }
@@ -117,7 +120,7 @@ class Blend(Attention):
             if float(speech):
                 said = self._said(magnitude, pitch, item, style)
                 result = speech * (said + ways.depth).log() + (1 - speech) * result
-            laid = texture_share(sorts, style["sorts"], style["course"])
+            laid = texture_share(sorts, style["sorts"], style["texture.course"])
             if float(laid):
                 texture = {name: style[f"texture.{name}"] for name in ("frames", "keys")}
                 answer = textured(magnitude, texture, self.spectrogram) * ways.gate
@@ -161,7 +164,7 @@ class Blend(Attention):
                 *(style[f"beats.{name}"] for name in ("patterns", "times", "levels"))
             )
             replayed = beats.replayed(heard, answers_of, style["beats.logs"], self.spectrogram)
-            queries = self._recall_keys(magnitude, pitch, item, times, style=False)
+            queries = self.recall_keys(magnitude, pitch, item, times, style=False)
             recalled = recall.recalled(queries, style["recall.keys"], style["recall.levels"])
             levels = recall.levels_of(bands.envelope(magnitude, self.spectrogram)).T
             gains = [
@@ -205,10 +208,10 @@ class Blend(Attention):
             items.append(Ways(logs, features, depth, gate, course))
         return items
 
-    def _recall_keys(
+    def recall_keys(
         self, magnitude: Tensor, pitch: Pitch, item: int, times: Tensor, *, style: bool
     ) -> Tensor:
-        """[frames, n], of a recording's magnitude [bins, frames]."""
+        """Of a recording's magnitude [bins, frames]: [frames, n]. See `recall`."""
         known = {
             "time": times,
             "midi": pitch.midi[item],

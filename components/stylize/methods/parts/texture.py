@@ -67,9 +67,14 @@ def texture_of(magnitude: Tensor, config: SpectrogramConfig) -> dict[str, Tensor
 
     magnitude: [bins, frames]; of a long one, the first frames that are no pause.
     """
+    some = without_pauses(magnitude)[:, :_MOST_FRAMES]
+    return {"frames": some.T.contiguous(), "keys": _keys(some, config)}
+
+
+def without_pauses(magnitude: Tensor) -> Tensor:
+    """The frames that sound, [bins, n]: some data sets fill their recordings up with silence."""
     level = 10 * magnitude.square().sum(0).clamp_min(1e-12).log10()
-    sounding = magnitude[:, level > level.amax() - _SILENCE_DB][:, :_MOST_FRAMES]
-    return {"frames": sounding.T.contiguous(), "keys": _keys(sounding, config)}
+    return magnitude[:, level > level.amax() - _SILENCE_DB]
 
 
 def textured(content: Tensor, texture: dict[str, Tensor], config: SpectrogramConfig) -> Tensor:
