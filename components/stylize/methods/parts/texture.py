@@ -37,7 +37,8 @@ def tone_and_rise(magnitude: Tensor, config: SpectrogramConfig) -> tuple[Tensor,
     """How alike a recording's fine structure stays, and how fast its bands rise; scalars.
 
     The first is near one for tones and near zero for noise; the second, nepers within two frames,
-    is large for beats. Both are those of a tone that begins slowly where a recording is too short.
+    is large for beats. Both are those of a tone that begins slowly where a recording is too short;
+    where nothing sounds for as long as that, as in clicks, the first is zero.
     """
     level = 10 * magnitude.square().sum(0).clamp_min(1e-12).log10()
     loud = level > level.amax() - _HEARD_DB
@@ -46,7 +47,7 @@ def tone_and_rise(magnitude: Tensor, config: SpectrogramConfig) -> tuple[Tensor,
     fine = _fine((magnitude + depth_of(magnitude)).log())
     fine = fine / fine.norm(dim=0).clamp_min(1e-9)
     both = loud[_APART:] & loud[:-_APART]
-    alike = (fine[:, _APART:] * fine[:, :-_APART]).sum(0)[both].mean().nan_to_num(1.0)
+    alike = (fine[:, _APART:] * fine[:, :-_APART]).sum(0)[both].mean().nan_to_num(0.0)
     bands = envelope(magnitude, config)
     rise = (bands[:, 2:] - bands[:, :-2]).clamp_min(0).mean(0).quantile(0.95)
     return alike, rise
