@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from librosa.filters import mel
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from audiostyle import network
 from audiostyle.network import Classifier
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
 from benchmarks import bundled, measures
 from benchmarks.quality import fitting_recall
+from benchmarks.quality.descent import Plan, descend
 from benchmarks.quality.fitting_pairs import Fitting, fitting_pairs
 from components.stylize.config import StylizeConfig
 from components.stylize.methods.default import WAYS, Blend, Ways, blended
@@ -36,10 +36,8 @@ from components.stylize.methods.parts.pitch import track
 from components.stylize.transfer import style_of
 
 _DECAY = 1e-3
-# How much more a gain below .05 counts.
-_WORST = 0.3
 _FRAMES = 2  # every second one is compared
-_OFTEN = {"voice": 2.0, "ensemble": 2.0}
+_OFTEN, _OWN_SHARE = {"voice": 2.0, "ensemble": 2.0}, 0.35
 _ALIKE_DB = 1.0  # a pair that is nearer has nothing to learn from
 _OWN_DB = 6.0  # a content in its own style may be off by a share of this
 
@@ -182,25 +180,13 @@ def fitted(known: list[Example], config: SpectrogramConfig, recipe: Recipe) -> N
     torch.manual_seed(0)
     training = [x for x in known if not x.validation]
     network = Partial(training, recipe)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=_DECAY)
-    plan = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=recipe.steps + 1, pct_start=0.1
+    descend(
+        network,
+        training,
+        lambda example: distance([network], example, config, 0.0),
+        Plan(recipe.steps, recipe.rate, _DECAY),
+        lambda kind: (_OWN_SHARE if kind.endswith("own") else 1.0) * _OFTEN.get(kind, 1.0),
     )
-    counts = {x.kind: sum(y.kind == x.kind for y in training) for x in training}
-    chance = np.array(
-        [(0.35 if x.kind.endswith("own") else 1.0) / counts[x.kind] ** 0.7 for x in training]
-    )
-    chance *= [_OFTEN.get(x.kind, 1.0) for x in training]
-    random = np.random.default_rng(0)
-    for _ in range(recipe.steps):
-        example = training[int(random.choice(len(training), p=chance / chance.sum()))]
-        ratio = distance([network], example, config, 0.0)
-        loss = ratio + _WORST * functional.relu(ratio - 0.95)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        plan.step()
     return network.whole()
 
 

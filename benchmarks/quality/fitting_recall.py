@@ -7,21 +7,20 @@ target's.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from audiostyle.audio import Samples
 from audiostyle.spectrogram import SpectrogramConfig, magnitude
+from benchmarks.quality.descent import Plan, descend
 from benchmarks.quality.fitting_pairs import Fitting
 from components.stylize.methods.notes import times_of
 from components.stylize.methods.parts import bands, recall
 from components.stylize.methods.parts.onsets import find_notes
-from components.stylize.methods.parts.pitch import track, voice_of
+from components.stylize.methods.parts.pitch import track
 
 _STEPS, _HALF_STEPS, _RATE, _DECAY, _DROP = 16_000, 10_000, 2e-3, 1e-2, 0.1
-_WORST = 0.3  # how much more a gain below .05 counts
 _ALIKE = 0.15  # nepers: a pair that is nearer has nothing to learn from
 
 
@@ -67,14 +66,8 @@ def _leveled(sound: Samples, config: SpectrogramConfig) -> Tensor:
 def _seen(sound: Samples, config: SpectrogramConfig, *, style: bool) -> tuple[Tensor, Tensor]:
     spectrum = _leveled(sound, config)
     pitch = track(spectrum[None], config)
-    known = {
-        "time": times_of(find_notes(spectrum, pitch, 0, config))[:, 0],
-        "midi": pitch.midi[0],
-        "voice": voice_of(pitch, 0),
-        "clarity": pitch.clarity[0],
-    }
-    levels = recall.levels_of(bands.envelope(spectrum, config))
-    return recall.seen_of(levels, known, style=style), levels
+    times = times_of(find_notes(spectrum, pitch, 0, config))[:, 0]
+    return recall.seen_of(spectrum, times, pitch, 0, config, style=style)
 
 
 def distance(keys: recall.Network, example: Example, drop: float = 0.0) -> Tensor:
@@ -89,21 +82,8 @@ def trained(training: Sequence[Example], steps: int = _STEPS) -> recall.Network:
     """On these, each kind nearly as often as the others."""
     torch.manual_seed(0)
     keys = recall.Network()
-    optimizer = torch.optim.AdamW(keys.parameters(), lr=_RATE, weight_decay=_DECAY)
-    plan = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, _RATE, total_steps=steps + 1, pct_start=0.1
-    )
-    counts = {x.kind: sum(y.kind == x.kind for y in training) for x in training}
-    chance = np.array([counts[x.kind] ** -0.7 for x in training])
-    random = np.random.default_rng(0)
-    for _ in range(steps):
-        example = training[int(random.choice(len(training), p=chance / chance.sum()))]
-        ratio = distance(keys, example, _DROP)
-        optimizer.zero_grad()
-        torch.autograd.backward(ratio + _WORST * functional.relu(ratio - 0.95))
-        nn.utils.clip_grad_norm_(keys.parameters(), 1.0)
-        optimizer.step()
-        plan.step()
+    plan = Plan(steps, _RATE, _DECAY)
+    descend(keys, training, lambda example: distance(keys, example, _DROP), plan)
     return keys.eval()
 
 

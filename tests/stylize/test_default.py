@@ -283,7 +283,8 @@ def test_what_is_recalled_is_within_what_the_style_shows(model: Classifier) -> N
             sound = style if of_style or kind == "melody" else content
             pitch = track(sound[None], CONFIG)
             times = torch.zeros(sound.shape[1])
-            levels[role] = method.recall_keys(sound, pitch, 0, times, style=of_style)
+            seen, _ = recall.seen_of(sound, times, pitch, 0, CONFIG, style=of_style)
+            levels[role] = method.recall_network(seen)
         own = recall.levels_of(envelope(style, CONFIG))
         answer = recall.recalled(levels["content"], levels["style"], own).T
         assert bool((answer <= own.amax(0) + 1e-4).all() and (answer >= own.amin(0) - 1e-4).all())

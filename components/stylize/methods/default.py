@@ -82,19 +82,22 @@ class Blend(Attention):
         atoms = voices.atoms_of(magnitude, times, self.spectrogram)
         course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
         sorts = sorts_of(magnitude, pitch, 0, course, self.spectrogram)
-        sounding = torch.stack(tone_and_rise(without_pauses(magnitude), self.spectrogram))
-        laid = texture_of(magnitude, self.spectrogram) if float(noisiness(sounding[0])) else {}
+        seen, recalled = recall.seen_of(magnitude, times, pitch, 0, self.spectrogram, style=True)
+        sounding = without_pauses(magnitude)
+        sounding_course = torch.stack(tone_and_rise(sounding, self.spectrogram))
+        noise = float(noisiness(sounding_course[0]))
+        laid = texture_of(sounding, self.spectrogram) if noise else {}
         return {
             "bands.envelope": levels.envelope,
-            "recall.keys": self.recall_keys(magnitude, pitch, 0, times, style=True),
-            "recall.levels": recall.levels_of(bands.envelope(magnitude, self.spectrogram)),
+            "recall.keys": self.recall_network(seen),
+            "recall.levels": recalled,
             "bands.keys": levels.keys,
             **{f"voices.{name}": value for name, value in atoms.items()},
             **beats.onsets_of(magnitude, notes, self.spectrogram).named(),
             "beats.logs": beats.log_of(magnitude),
             "speech.pitch": median_pitch(magnitude, pitch, 0),
             "course": course,
-            "texture.course": sounding,
+            "texture.course": sounding_course,
             "sorts": sorts,
             **{f"texture.{name}": value for name, value in laid.items()},
         }
@@ -164,12 +167,15 @@ class Blend(Attention):
                 *(style[f"beats.{name}"] for name in ("patterns", "times", "levels"))
             )
             replayed = beats.replayed(heard, answers_of, style["beats.logs"], self.spectrogram)
-            queries = self.recall_keys(magnitude, pitch, item, times, style=False)
-            recalled = recall.recalled(queries, style["recall.keys"], style["recall.levels"])
-            levels = recall.levels_of(bands.envelope(magnitude, self.spectrogram)).T
+            seen, levels = recall.seen_of(
+                magnitude, times, pitch, item, self.spectrogram, style=False
+            )
+            recalled = recall.recalled(
+                self.recall_network(seen), style["recall.keys"], style["recall.levels"]
+            )
             gains = [
                 bands.mapped(own.envelope, wanted.envelope),
-                (recalled - levels).clamp(-bands.MOST, bands.MOST),
+                (recalled - levels.T).clamp(-bands.MOST, bands.MOST),
             ]
             course = torch.stack(tone_and_rise(magnitude, self.spectrogram))
             magnitudes = [
@@ -207,20 +213,6 @@ class Blend(Attention):
             gate = self._gate(notes.loudness).to(self.device)
             items.append(Ways(logs, features, depth, gate, course))
         return items
-
-    def recall_keys(
-        self, magnitude: Tensor, pitch: Pitch, item: int, times: Tensor, *, style: bool
-    ) -> Tensor:
-        """Of a recording's magnitude [bins, frames]: [frames, n]. See `recall`."""
-        known = {
-            "time": times,
-            "midi": pitch.midi[item],
-            "voice": voice_of(pitch, item),
-            "clarity": pitch.clarity[item],
-        }
-        levels = recall.levels_of(bands.envelope(magnitude, self.spectrogram))
-        keys: Tensor = self.recall_network(recall.seen_of(levels, known, style=style))
-        return keys
 
     def _features(
         self, magnitudes: list[Tensor], own: Levels, wanted: Levels, known: dict[str, Tensor]

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from audiostyle import tensors
 from audiostyle.files import replacing
-from components.stylize.methods.parts.bands import BANDS
+from audiostyle.spectrogram import SpectrogramConfig
+from components.stylize.methods.parts.bands import BANDS, envelope
+from components.stylize.methods.parts.pitch import Pitch, voice_of
 
 WEIGHTS = Path(__file__).with_name("recall.safetensors")
 GROUPS, KEYS = 8, 24
@@ -44,31 +46,42 @@ class Network(nn.Module):
         return keys * self.sharpness.abs().sqrt()
 
 
-def levels_of(envelope: Tensor) -> Tensor:
+def levels_of(bands: Tensor) -> Tensor:
     """Levels that are recalled, [frames, BANDS], of a recording's `bands.envelope`."""
-    return torch.maximum(envelope, envelope.amax() - _RANGE).T.contiguous()
+    return torch.maximum(bands, bands.amax() - _RANGE).T.contiguous()
 
 
-def seen_of(levels: Tensor, known: dict[str, Tensor], *, style: bool) -> Tensor:
-    """What the network sees of a recording, [2 BANDS + 6, frames].
+def seen_of(
+    magnitude: Tensor,
+    times: Tensor,
+    pitch: Pitch,
+    item: int,
+    config: SpectrogramConfig,
+    *,
+    style: bool,
+) -> tuple[Tensor, Tensor]:
+    """What the network sees of a recording, [2 BANDS + 6, frames], and its levels.
 
-    levels: see `levels_of`. known, each [frames]: `time` since the onset (logarithm), `midi` (key),
-    `voice` (how surely it is one voice), `clarity` (of the pitch).
+    magnitude: [bins, frames]. times: since the onset, as logarithms, [frames]. Levels: see
+    `levels_of`.
     """
+    levels = levels_of(envelope(magnitude, config))
     bands = levels.T
+    voice = voice_of(pitch, item)
     deviation = bands.std(1, keepdim=True, correction=0) + _LEAST_DEVIATION
     more = torch.stack(
         [
-            known["time"],
-            known["voice"],
-            2 * known["clarity"],
-            (known["midi"] - 60) / 12 * known["voice"],
+            times,
+            voice,
+            2 * pitch.clarity[item],
+            (pitch.midi[item] - 60) / 12 * voice,
             bands.mean(0) - bands.mean(),
             torch.full_like(bands[0], float(style)),
         ]
     )
     relative = (bands - bands.amax()) / 3 + 1
-    return torch.cat([(bands - bands.mean(1, keepdim=True)) / deviation, relative, more])
+    seen = torch.cat([(bands - bands.mean(1, keepdim=True)) / deviation, relative, more])
+    return seen, levels
 
 
 def recalled(queries: Tensor, keys: Tensor, levels: Tensor) -> Tensor:

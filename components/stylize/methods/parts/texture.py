@@ -66,9 +66,9 @@ def evenness(rise: Tensor) -> Tensor:
 def texture_of(magnitude: Tensor, config: SpectrogramConfig) -> dict[str, Tensor]:
     """What a style's pieces are taken from: magnitudes [frames, bins], their keys [frames, n].
 
-    magnitude: [bins, frames]; of a long one, the first frames that are no pause.
+    magnitude: [bins, frames], without pauses; of a long one, the first frames.
     """
-    some = without_pauses(magnitude)[:, :_MOST_FRAMES]
+    some = magnitude[:, :_MOST_FRAMES]
     return {"frames": some.T.contiguous(), "keys": _keys(some, config)}
 
 
